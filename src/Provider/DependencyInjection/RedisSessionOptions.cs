@@ -1,0 +1,62 @@
+using StackExchange.Redis;
+
+namespace RedisSessions;
+
+/// <summary>
+/// Where sessions are stored and for how long at most. The cookie, the idle timeout and the I/O timeout stay in
+/// <see cref="Microsoft.AspNetCore.Builder.SessionOptions"/>. Bound from the configuration section
+/// <c>RedisSession</c> where there is one; what code sets afterwards wins.
+/// </summary>
+public sealed class RedisSessionOptions
+{
+    /// <summary>The configuration section that these options are bound from: <c>RedisSession</c>.</summary>
+    public const string SectionName = "RedisSession";
+
+    /// <summary>
+    /// A StackExchange.Redis connection string, such as <c>localhost:6379,password=...</c>. What it leaves unsaid is set up
+    /// to fail fast. Default <see langword="null"/>: the connection comes from <see cref="ConfigurationOptions"/>,
+    /// <see cref="ConnectionMultiplexerFactory"/> or the container's <see cref="IConnectionMultiplexer"/>.
+    /// </summary>
+    public string? Configuration { get; set; }
+
+    /// <summary>
+    /// The connection's settings as an object, used as they are. Takes precedence over <see cref="Configuration"/>.
+    /// Default <see langword="null"/>.
+    /// </summary>
+    public ConfigurationOptions? ConfigurationOptions { get; set; }
+
+    /// <summary>
+    /// Makes or finds the connection, which then stays the application's to dispose. Called when it is first needed, and
+    /// again if it threw. Takes precedence over every other setting. Default <see langword="null"/>.
+    /// </summary>
+    public Func<Task<IConnectionMultiplexer>>? ConnectionMultiplexerFactory { get; set; }
+
+    /// <summary>
+    /// What every key in Redis begins with. Not empty, and without braces, which decide the cluster slot. Servers with the
+    /// same prefix share their sessions. Default <c>session:</c>.
+    /// </summary>
+    public string KeyPrefix { get; set; } = "session:";
+
+    /// <summary>
+    /// How long a session may live at most, counted from its creation, however much it is used (OWASP ASVS 5.0, 7.3.2).
+    /// Positive, or <see langword="null"/> for no limit. Default <see langword="null"/>, as in the in-box session.
+    /// </summary>
+    public TimeSpan? AbsoluteTimeout { get; set; }
+
+    /// <summary>This server's copies of sessions.</summary>
+    public LocalCacheOptions LocalCache { get; } = new();
+
+    /// <summary>
+    /// Whether the session's load is awaited before the matched endpoint runs, so that synchronous session code blocks no
+    /// thread. <see cref="SessionPreloadAttribute"/> turns it off for one endpoint. Default <see langword="true"/>.
+    /// </summary>
+    public bool PreloadSession { get; set; } = true;
+
+    /// <summary>
+    /// Whether StackExchange.Redis reads and writes on threads of its own rather than on the pool's (its process-wide
+    /// switch <c>DedicatedThreads</c>, two threads a Redis node), so that replies arrive even while middleware that reads
+    /// the session synchronously occupies the whole pool. It affects every connection made afterwards in this process.
+    /// Default <see langword="false"/>.
+    /// </summary>
+    public bool UseDedicatedThreads { get; set; }
+}

@@ -1,0 +1,68 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
+using RedisSessions.Storage;
+using StackExchange.Redis;
+
+namespace RedisSessions;
+
+/// <summary>Says at start-up what is wrong and what to write instead. Never repeats the connection string: it may hold a password.</summary>
+internal sealed class RedisSessionOptionsValidator(IServiceProviderIsService services) : IValidateOptions<RedisSessionOptions>
+{
+    public ValidateOptionsResult Validate(string? name, RedisSessionOptions options)
+    {
+        var errors = new List<string>();
+        if (string.IsNullOrEmpty(options.KeyPrefix))
+        {
+            errors.Add("RedisSessionOptions.KeyPrefix is empty. Write a prefix that no other application on this Redis uses, for example \"session:\".");
+        }
+        else if (options.KeyPrefix.AsSpan().ContainsAny('{', '}'))
+        {
+            errors.Add("RedisSessionOptions.KeyPrefix contains a brace, which would put every session in one cluster slot. Write it without { and }, for example \"session:\".");
+        }
+
+        if (options.AbsoluteTimeout is { } absolute && absolute < TimeSpan.FromMilliseconds(1))
+        {
+            errors.Add("RedisSessionOptions.AbsoluteTimeout is not positive. Write a positive time span, for example TimeSpan.FromHours(12), or null for no limit.");
+        }
+
+        if (options.LocalCache.SizeLimit < 0)
+        {
+            errors.Add("RedisSessionOptions.LocalCache.SizeLimit is negative. Write a number of bytes, or 0 to keep no copies.");
+        }
+
+        if (options.LocalCache.MaxStaleness < TimeSpan.Zero)
+        {
+            errors.Add("RedisSessionOptions.LocalCache.MaxStaleness is negative. Write a time span, or TimeSpan.Zero to validate on every request.");
+        }
+
+        ValidateConnection(options, errors);
+        return errors.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(errors);
+    }
+
+    private void ValidateConnection(RedisSessionOptions options, List<string> errors)
+    {
+        if (options.ConnectionMultiplexerFactory is not null)
+        {
+            return;
+        }
+
+        if (options.ConfigurationOptions is { } settings)
+        {
+            if (settings.EndPoints.Count == 0)
+            {
+                errors.Add("RedisSessionOptions.ConfigurationOptions has no endpoint. Add one, for example EndPoints.Add(\"localhost\", 6379).");
+            }
+        }
+        else if (options.Configuration is not null)
+        {
+            if (!RedisConnectionSettings.TryParse(options.Configuration, out _))
+            {
+                errors.Add("RedisSessionOptions.Configuration is not a connection string of StackExchange.Redis. Write host:port and then its options, for example \"localhost:6379,password=...,ssl=true\".");
+            }
+        }
+        else if (!services.IsService(typeof(IConnectionMultiplexer)))
+        {
+            errors.Add("No Redis connection is configured. Write AddRedisSession(\"localhost:6379\"), set RedisSession:Configuration, set RedisSessionOptions.ConnectionMultiplexerFactory, or register an IConnectionMultiplexer in the container.");
+        }
+    }
+}

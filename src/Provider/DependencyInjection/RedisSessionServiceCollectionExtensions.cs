@@ -1,0 +1,116 @@
+using System.Diagnostics.CodeAnalysis;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.AspNetCore.Session;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
+using RedisSessions;
+using RedisSessions.Diagnostics;
+using RedisSessions.Preloading;
+using RedisSessions.Sessions;
+using RedisSessions.Storage;
+
+namespace Microsoft.Extensions.DependencyInjection;
+
+/// <summary>Puts ASP.NET Core's session on Redis.</summary>
+public static class RedisSessionServiceCollectionExtensions
+{
+    private const string InBox = "The in-box session middleware does not declare itself safe for trimming.";
+
+    /// <summary>
+    /// Stores sessions in the Redis of this connection string. The application keeps <c>app.UseSession()</c> and
+    /// <c>HttpContext.Session</c> and needs no other line; call it before or after <c>AddSession</c>, which sets the cookie
+    /// and the idle timeout. The connection is made when it is first needed, so Redis may be away at start-up.
+    /// </summary>
+    /// <param name="services">The application's services.</param>
+    /// <param name="configuration">A StackExchange.Redis connection string, such as <c>localhost:6379,password=...</c>.</param>
+    /// <param name="configure">Further options; <see langword="null"/> for the defaults.</param>
+    /// <exception cref="OptionsValidationException">At start-up: an option is wrong; the message says what to write.</exception>
+    [RequiresUnreferencedCode(InBox)]
+    public static RedisSessionBuilder AddRedisSession(this IServiceCollection services, string configuration, Action<RedisSessionOptions>? configure = null)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        ArgumentNullException.ThrowIfNull(configuration);
+        return services.AddRedisSession(options =>
+        {
+            options.Configuration = configuration;
+            configure?.Invoke(options);
+        });
+    }
+
+    /// <summary>
+    /// Stores sessions in Redis over the container's <see cref="StackExchange.Redis.IConnectionMultiplexer"/>, unless
+    /// <paramref name="configure"/> or the configuration section <c>RedisSession</c> names another connection.
+    /// </summary>
+    /// <param name="services">The application's services.</param>
+    /// <param name="configure">Options; <see langword="null"/> for the defaults.</param>
+    /// <exception cref="OptionsValidationException">At start-up: an option is wrong; the message says what to write.</exception>
+    [RequiresUnreferencedCode(InBox)]
+    public static RedisSessionBuilder AddRedisSession(this IServiceCollection services, Action<RedisSessionOptions>? configure = null)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+
+        services.AddSession();
+        services.Replace(ServiceDescriptor.Singleton<ISessionStore, RedisSessionStore>());
+        services.AddHttpContextAccessor();
+
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IConfigureOptions<RedisSessionOptions>, BindFromConfiguration>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<RedisSessionOptions>, RedisSessionOptionsValidator>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<SessionOptions>, SessionOptionsValidator>());
+        var options = services.AddOptions<RedisSessionOptions>().ValidateOnStart();
+        services.AddOptions<SessionOptions>().ValidateOnStart();
+        if (configure is not null)
+        {
+            options.Configure(configure);
+        }
+
+        services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton<RedisConnection>();
+        services.TryAddSingleton<SessionTimeouts>();
+        services.TryAddSingleton<SessionHash>();
+        services.TryAddSingleton(static provider => new SessionKeys(provider.GetRequiredService<IOptions<RedisSessionOptions>>().Value.KeyPrefix));
+        services.TryAddSingleton<SessionCookie>();
+        services.TryAddSingleton<SessionCopies>();
+        services.TryAddSingleton<SessionMetrics>();
+        services.AddMetrics();
+        services.AddRouting();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<MatcherPolicy, SessionPreloadPolicy>());
+        services.TryAddSingleton<ISessionRepository, SessionRepository>();
+        return new RedisSessionBuilder(services);
+    }
+
+    /// <summary>Configuration is optional: a container without it, as in a test, has none to bind.</summary>
+    private sealed class BindFromConfiguration(IServiceProvider services) : IConfigureOptions<RedisSessionOptions>
+    {
+        public void Configure(RedisSessionOptions options)
+        {
+            if (services.GetService<IConfiguration>()?.GetSection(RedisSessionOptions.SectionName) is { } section)
+            {
+                options.Configuration = section[nameof(RedisSessionOptions.Configuration)] ?? options.Configuration;
+                options.KeyPrefix = section[nameof(RedisSessionOptions.KeyPrefix)] ?? options.KeyPrefix;
+                options.AbsoluteTimeout = section.GetValue(nameof(RedisSessionOptions.AbsoluteTimeout), options.AbsoluteTimeout);
+                options.PreloadSession = section.GetValue(nameof(RedisSessionOptions.PreloadSession), options.PreloadSession);
+                options.UseDedicatedThreads = section.GetValue(nameof(RedisSessionOptions.UseDedicatedThreads), options.UseDedicatedThreads);
+                var cache = section.GetSection(nameof(RedisSessionOptions.LocalCache));
+                options.LocalCache.SizeLimit = cache.GetValue(nameof(LocalCacheOptions.SizeLimit), options.LocalCache.SizeLimit);
+                options.LocalCache.MaxStaleness = cache.GetValue(nameof(LocalCacheOptions.MaxStaleness), options.LocalCache.MaxStaleness);
+            }
+        }
+    }
+
+    private sealed class SessionOptionsValidator : IValidateOptions<SessionOptions>
+    {
+        public ValidateOptionsResult Validate(string? name, SessionOptions options)
+        {
+            if (options.IdleTimeout < TimeSpan.FromMilliseconds(1))
+            {
+                return ValidateOptionsResult.Fail("SessionOptions.IdleTimeout is not positive. Write a positive time span, for example TimeSpan.FromMinutes(20).");
+            }
+
+            return options.IOTimeout <= TimeSpan.Zero && options.IOTimeout != Timeout.InfiniteTimeSpan
+                ? ValidateOptionsResult.Fail("SessionOptions.IOTimeout is not positive. Write a positive time span, for example TimeSpan.FromSeconds(5), or Timeout.InfiniteTimeSpan.")
+                : ValidateOptionsResult.Success;
+        }
+    }
+}

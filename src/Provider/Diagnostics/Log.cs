@@ -1,0 +1,43 @@
+using Microsoft.Extensions.Logging;
+
+namespace RedisSessions.Diagnostics;
+
+/// <summary>
+/// Every message that the library logs. Event ids are stable: 1 to 19 are the in-box session's events under its ids, names
+/// and levels, with the session's id where it logs the secret key; our own begin at 100. See docs/operations.md.
+/// </summary>
+internal static partial class Log
+{
+    [LoggerMessage(1, LogLevel.Error, "Error closing the session.", EventName = "ErrorClosingTheSession")]
+    public static partial void ErrorClosingTheSession(this ILogger logger, Exception exception);
+
+    [LoggerMessage(2, LogLevel.Information, "Accessing expired session, Id:{SessionId}", EventName = "AccessingExpiredSession")]
+    public static partial void AccessingExpiredSession(this ILogger logger, Guid sessionId);
+
+    [LoggerMessage(3, LogLevel.Information, "Session started; Id:{SessionId}", EventName = "SessionStarted")]
+    public static partial void SessionStarted(this ILogger logger, Guid sessionId);
+
+    [LoggerMessage(4, LogLevel.Debug, "Session loaded; Id:{SessionId}, Count:{Count}", EventName = "SessionLoaded")]
+    public static partial void SessionLoaded(this ILogger logger, Guid sessionId, int count);
+
+    [LoggerMessage(5, LogLevel.Debug, "Session stored; Id:{SessionId}, Changed:{Changed}", EventName = "SessionStored")]
+    public static partial void SessionStored(this ILogger logger, Guid sessionId, int changed);
+
+    [LoggerMessage(6, LogLevel.Error, "Session read exception, Id:{SessionId}", EventName = "SessionCacheReadException")]
+    public static partial void SessionReadException(this ILogger logger, Guid sessionId, Exception exception);
+
+    [LoggerMessage(8, LogLevel.Warning, "Loading the session timed out.", EventName = "SessionLoadingTimeout")]
+    public static partial void SessionLoadingTimeout(this ILogger logger);
+
+    [LoggerMessage(9, LogLevel.Warning, "Committing the session timed out.", EventName = "SessionCommitTimeout")]
+    public static partial void SessionCommitTimeout(this ILogger logger);
+
+    [LoggerMessage(100, LogLevel.Warning, "Session {SessionId} was destroyed, revoked or expired while this request held it; the request's changes were not written.", EventName = "SessionGoneAtCommit")]
+    public static partial void SessionGoneAtCommit(this ILogger logger, Guid sessionId);
+
+    [LoggerMessage(101, LogLevel.Information, "Session id regenerated; Old:{OldSessionId}, New:{NewSessionId}", EventName = "SessionRegenerated")]
+    public static partial void SessionRegenerated(this ILogger logger, Guid oldSessionId, Guid newSessionId);
+
+    [LoggerMessage(102, LogLevel.Information, "Session destroyed; Id:{SessionId}", EventName = "SessionDestroyed")]
+    public static partial void SessionDestroyed(this ILogger logger, Guid sessionId);
+}

@@ -1,0 +1,43 @@
+using System.Diagnostics.Metrics;
+using RedisSessions.Storage;
+
+namespace RedisSessions.Diagnostics;
+
+/// <summary>The instruments of the meter <c>RedisSessions</c>. No tag says anything of a user or a session. See docs/operations.md.</summary>
+internal sealed class SessionMetrics
+{
+    public const string MeterName = "RedisSessions";
+
+    public SessionMetrics(IMeterFactory meters, SessionCopies copies)
+    {
+        var meter = meters.Create(MeterName);
+        Created = meter.CreateCounter<long>("redis_sessions.created", "{session}", "Sessions stored for the first time.");
+        Loaded = meter.CreateCounter<long>("redis_sessions.loaded", "{session}", "Loads that found their session.");
+        Missing = meter.CreateCounter<long>("redis_sessions.missing", "{session}", "Loads whose session was expired, destroyed or unknown.");
+        Committed = meter.CreateCounter<long>("redis_sessions.committed", "{commit}", "Commits that changed a session.");
+        Dropped = meter.CreateCounter<long>("redis_sessions.commit.dropped", "{commit}", "Commits not written because the session was gone.");
+        Regenerated = meter.CreateCounter<long>("redis_sessions.regenerated", "{session}", "Session ids regenerated.");
+        Destroyed = meter.CreateCounter<long>("redis_sessions.destroyed", "{session}", "Sessions destroyed in a request.");
+        CopyHits = meter.CreateCounter<long>("redis_sessions.local_copy.hits", "{load}", "Loads answered from this server's copy after validation.");
+        CopyMisses = meter.CreateCounter<long>("redis_sessions.local_copy.misses", "{load}", "Loads for which Redis sent all fields.");
+        meter.CreateObservableGauge("redis_sessions.local_copy.size", () => copies.Size, "By", "Estimated memory of the local copies.");
+    }
+
+    public Counter<long> Created { get; }
+
+    public Counter<long> Loaded { get; }
+
+    public Counter<long> Missing { get; }
+
+    public Counter<long> Committed { get; }
+
+    public Counter<long> Dropped { get; }
+
+    public Counter<long> Regenerated { get; }
+
+    public Counter<long> Destroyed { get; }
+
+    public Counter<long> CopyHits { get; }
+
+    public Counter<long> CopyMisses { get; }
+}

@@ -1,0 +1,93 @@
+using System.Runtime.CompilerServices;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.AspNetCore.Routing.Matching;
+using Microsoft.AspNetCore.StaticAssets;
+using Microsoft.Extensions.Options;
+using RedisSessions.Sessions;
+
+namespace RedisSessions.Preloading;
+
+/// <summary>
+/// Awaits the session's load before the matched endpoint runs, so that code which reads the session synchronously, as
+/// every tutorial does, finds it in memory and blocks no thread.
+/// <para>
+/// Routing offers no hook between matching and running an endpoint, but a matcher policy may replace the endpoint it
+/// matched. The replacement is the same route endpoint in all that others look at (pattern, order, metadata, name); only
+/// its delegate waits first. It runs after every other policy, on what they left, and is made once per endpoint.
+/// </para>
+/// </summary>
+internal sealed class SessionPreloadPolicy(IOptions<RedisSessionOptions> options) : MatcherPolicy, IEndpointSelectorPolicy
+{
+    private readonly ConditionalWeakTable<Endpoint, Endpoint> _wrapped = [];
+
+    // The last to choose: others may still replace candidates (dynamic controllers) or drop them (host, method).
+    public override int Order => int.MaxValue - 100;
+
+    public bool AppliesToEndpoints(IReadOnlyList<Endpoint> endpoints)
+    {
+        if (!options.Value.PreloadSession)
+        {
+            return false;
+        }
+
+        foreach (var endpoint in endpoints)
+        {
+            // A dynamic endpoint stands for others that are not known yet.
+            if (ShouldWrap(endpoint) || endpoint.Metadata.GetMetadata<IDynamicEndpointMetadata>() is { IsDynamic: true })
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    public Task ApplyAsync(HttpContext httpContext, CandidateSet candidates)
+    {
+        for (var i = 0; i < candidates.Count; i++)
+        {
+            if (!candidates.IsValidCandidate(i))
+            {
+                continue;
+            }
+
+            ref var candidate = ref candidates[i];
+            var wrapped = _wrapped.GetValue(candidate.Endpoint, Wrap);
+            if (!ReferenceEquals(wrapped, candidate.Endpoint))
+            {
+                candidates.ReplaceEndpoint(i, wrapped, candidate.Values);
+            }
+        }
+
+        return Task.CompletedTask;
+    }
+
+    private static Endpoint Wrap(Endpoint endpoint) => ShouldWrap(endpoint)
+        ? new RouteEndpoint(
+            Preload(endpoint.RequestDelegate!),
+            ((RouteEndpoint)endpoint).RoutePattern,
+            ((RouteEndpoint)endpoint).Order,
+            endpoint.Metadata,
+            endpoint.DisplayName)
+        : endpoint;
+
+    private static bool ShouldWrap(Endpoint endpoint) =>
+        endpoint is RouteEndpoint { RequestDelegate: not null }
+        && endpoint.Metadata.GetMetadata<SessionPreloadAttribute>() is not { Enabled: false }
+        && endpoint.Metadata.GetMetadata<StaticAssetDescriptor>() is null;
+
+    private static RequestDelegate Preload(RequestDelegate next)
+    {
+        return context => context.Features.Get<ISessionFeature>()?.Session is RedisSession { IsLoaded: false } session
+            ? LoadFirst(session, context)
+            : next(context);
+
+        async Task LoadFirst(RedisSession session, HttpContext context)
+        {
+            await session.PreloadAsync().ConfigureAwait(false);
+            await next(context).ConfigureAwait(false);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+using RedisSessions.Diagnostics;
+using RedisSessions.Storage;
+using StackExchange.Redis;
+
+namespace RedisSessions.Sessions;
+
+// A changed session is committed when the response is about to start, so that the next request sees the change whichever
+// server answers it, and once more by SessionMiddleware at the end of the request for what changed since.
+internal sealed partial class RedisSession
+{
+    private bool _willBeCalledBeforeResponse;
+    private Exception? _failureBeforeResponse;
+
+    /// <summary>The session was destroyed while this request held it: nothing that the request does may bring it back.</summary>
+    private bool _gone;
+
+    private void CallBeforeResponse()
+    {
+        if (!_willBeCalledBeforeResponse && _context is { Response.HasStarted: false } context)
+        {
+            _willBeCalledBeforeResponse = true;
+            context.Response.OnStarting(static session => ((RedisSession)session).BeforeResponseAsync(), this);
+        }
+    }
+
+    private async Task BeforeResponseAsync()
+    {
+        try
+        {
+            await CommitAsync().ConfigureAwait(false);
+        }
+        catch (Exception exception)
+        {
+            // The response goes out all the same, as with the in-box session. Thrown, and so logged once, by the commit at
+            // the end of the request.
+            _failureBeforeResponse = exception;
+        }
+
+        WriteCookie();
+    }
+
+    /// <summary>Writes what changed since the last commit; no round trip if nothing did. After a failure the changes are kept.</summary>
+    public Task CommitAsync(CancellationToken cancellationToken = default) =>
+        _delta is null or { IsEmpty: true } ? Task.CompletedTask : CommitSlowAsync(cancellationToken);
+
+    private async Task CommitSlowAsync(CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        if (_failureBeforeResponse is { } failure)
+        {
+            _failureBeforeResponse = null;
+            if (failure is not RedisConnectionException)
+            {
+                // Redis may have applied the change and was too slow to say so; a second wait would not make it clearer.
+                throw failure;
+            }
+        }
+
+        var delta = _delta!;
+        _delta = null;
+        if (_gone || (_loaded is null && !SetsAnything(delta)))
+        {
+            return;
+        }
+
+        try
+        {
+            var commit = _store.Hash.CommitAsync(_key, delta, _idleTimeout, _loaded);
+            Accept(delta, await WithinIOTimeout(commit, cancellationToken).ConfigureAwait(false));
+        }
+        catch (Exception exception)
+        {
+            if (_delta is { } since)
+            {
+                delta.Add(since);
+            }
+
+            _delta = delta;
+            if (exception is TimeoutException and not RedisTimeoutException)
+            {
+                _store.Logger.SessionCommitTimeout();
+                throw new OperationCanceledException("Timed out committing the session.", exception);
+            }
+
+            throw;
+        }
+    }
+
+    private void Accept(SessionDelta delta, SessionHash.Committed? outcome)
+    {
+        if (outcome is not { } committed)
+        {
+            Gone();
+            return;
+        }
+
+        if (_loaded is null)
+        {
+            _store.Metrics.Created.Add(1);
+            _store.Logger.SessionStarted(_id);
+        }
+
+        _loaded = SessionSnapshot.Apply(_loaded, delta, committed);
+        _store.Copies.Set(_key, _loaded);
+        _store.Metrics.Committed.Add(1);
+        _store.Logger.SessionStored(_id, delta.Fields.Count);
+    }
+
+    private void Gone()
+    {
+        _gone = true;
+        _store.Copies.Remove(_key);
+        _store.Metrics.Dropped.Add(1);
+        _store.Logger.SessionGoneAtCommit(_id);
+    }
+
+    private static bool SetsAnything(SessionDelta delta)
+    {
+        foreach (var value in delta.Fields.Values)
+        {
+            if (value is not null)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>
+    /// Adds on the server, so that no increment of any server is lost, and shows the sum here at once. What this request
+    /// changed before goes first, because the sum must build on it.
+    /// </summary>
+    public async Task<long> IncrementAsync(string key, long by, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        await LoadAsync(cancellationToken).ConfigureAwait(false);
+        if (!IsAvailable)
+        {
+            throw new InvalidOperationException("The session is unavailable.");
+        }
+
+        Establish();
+        await CommitAsync(cancellationToken).ConfigureAwait(false);
+        key = FieldNames.Normalize(key);
+        SessionHash.Incremented? outcome = null;
+        if (!_gone)
+        {
+            outcome = await WithinIOTimeout(_store.Hash.IncrementAsync(_key, key, by, _idleTimeout, _loaded), cancellationToken).ConfigureAwait(false);
+            if (outcome is null)
+            {
+                Gone();
+            }
+        }
+
+        if (outcome is not { } incremented)
+        {
+            throw new InvalidOperationException("The session was destroyed while this request held it.");
+        }
+
+        var change = new SessionDelta();
+        change.Fields[key] = incremented.Value;
+        Accept(change, incremented.Committed);
+        return long.Parse(incremented.Value, System.Globalization.CultureInfo.InvariantCulture);
+    }
+}

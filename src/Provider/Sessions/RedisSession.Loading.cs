@@ -1,0 +1,212 @@
+using Microsoft.AspNetCore.Http;
+using RedisSessions.Diagnostics;
+using RedisSessions.Storage;
+using StackExchange.Redis;
+
+namespace RedisSessions.Sessions;
+
+// The load is sent once, by the store, and awaited or waited for by whoever comes first. Its outcome holds for the
+// request: a session that could not be read stays unavailable, so that no page works with half the truth.
+internal sealed partial class RedisSession
+{
+    private Availability _availability;
+    private SessionCopy? _copy;
+    private Task<RedisResult>? _reply;
+    private Exception? _loadFailure;
+
+    private enum Availability
+    {
+        NotLoaded,
+        Available,
+        Unavailable,
+    }
+
+    /// <summary>Whether the load's outcome is known, so that reading blocks no thread.</summary>
+    public bool IsLoaded => _availability != Availability.NotLoaded;
+
+    private long KnownVersion => _copy?.Session.Version ?? SessionSnapshot.UnknownVersion;
+
+    private bool OnlyReads => _context is { } context && (HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method));
+
+    public void StartLoading()
+    {
+        _loadFailure = null;
+        if (_store.Copies.TryGet(_key, out _copy) && OnlyReads && _store.Copies.MayBeServed(_copy))
+        {
+            _loaded = _copy.Session;
+            _availability = Availability.Available;
+            return;
+        }
+
+        try
+        {
+            _reply = _store.Hash.StartLoad(_key, _idleTimeout, KnownVersion);
+        }
+        catch (Exception exception)
+        {
+            // The client throws at once where it knows that there is no connection; readers meet that where they wait.
+            _reply = Task.FromException<RedisResult>(exception);
+        }
+    }
+
+    /// <summary>Throws when the session cannot be read; the caller is expected to handle that. Asking again tries again.</summary>
+    public Task LoadAsync(CancellationToken cancellationToken = default) =>
+        IsLoaded ? Task.CompletedTask : LoadSlowAsync(cancellationToken);
+
+    /// <summary>Waits for the load as <see cref="LoadAsync"/> does, but leaves a failure to whoever reads the session.</summary>
+    public async Task PreloadAsync()
+    {
+        try
+        {
+            await LoadAsync().ConfigureAwait(false);
+        }
+        catch (Exception exception)
+        {
+            _loadFailure ??= exception;
+        }
+    }
+
+    private async Task LoadSlowAsync(CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        if (_reply is null || _loadFailure is not null)
+        {
+            StartLoading();
+        }
+
+        try
+        {
+            Accept(await ReplyAsync(cancellationToken).ConfigureAwait(false));
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // The caller's own wish: the reply still comes, and another reader may wait for it.
+            throw;
+        }
+        catch (TimeoutException exception) when (exception is not RedisTimeoutException)
+        {
+            _loadFailure = exception;
+            _store.Logger.SessionLoadingTimeout();
+            throw new OperationCanceledException("Timed out loading the session.", exception);
+        }
+        catch (Exception exception)
+        {
+            _loadFailure = exception;
+            throw;
+        }
+    }
+
+    private async Task<RedisResult> ReplyAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await WithinIOTimeout(_reply!, cancellationToken).ConfigureAwait(false);
+        }
+        catch (RedisServerException exception) when (RedisScript.IsMissing(exception))
+        {
+            var database = await _store.Hash.Connection.GetDatabaseAsync().ConfigureAwait(false);
+            _reply = _store.Hash.RetryLoadAsync(database, _key, _idleTimeout, KnownVersion);
+            return await WithinIOTimeout(_reply, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>
+    /// The client gives up by itself after its own timeout, so a longer one needs no timer here; with the defaults a
+    /// request creates none.
+    /// </summary>
+    private Task<T> WithinIOTimeout<T>(Task<T> reply, CancellationToken cancellationToken)
+    {
+        var clientTimeout = _store.Hash.Connection.ReplyTimeoutMilliseconds;
+        var needsTimer = _ioTimeout != Timeout.InfiniteTimeSpan && (clientTimeout == 0 || _ioTimeout.TotalMilliseconds < 2 * clientTimeout);
+        if (reply.IsCompleted || (!needsTimer && !cancellationToken.CanBeCanceled))
+        {
+            return reply;
+        }
+
+        return reply.WaitAsync(needsTimer ? _ioTimeout : Timeout.InfiniteTimeSpan, _store.Hash.Timeouts.Clock, cancellationToken);
+    }
+
+    /// <summary>What every synchronous member starts with. Never throws: a session that cannot be read is unavailable.</summary>
+    private void EnsureLoaded()
+    {
+        if (!IsLoaded)
+        {
+            LoadBlocking();
+        }
+    }
+
+    private void LoadBlocking()
+    {
+        try
+        {
+            if (_loadFailure is { } failure)
+            {
+                // Somebody waited already; waiting once more would only make the page slower.
+                throw failure;
+            }
+
+            if (_reply is null)
+            {
+                StartLoading();
+            }
+
+            Accept(WaitForReply(_reply!));
+        }
+        catch (Exception exception)
+        {
+            _availability = Availability.Unavailable;
+            _store.Logger.SessionReadException(_id, exception);
+        }
+    }
+
+    private RedisResult WaitForReply(Task<RedisResult> reply)
+    {
+        try
+        {
+            if (!reply.Wait(_ioTimeout))
+            {
+                throw new TimeoutException("Timed out loading the session.");
+            }
+
+            return reply.GetAwaiter().GetResult();
+        }
+        catch (AggregateException exception) when (exception.InnerException is { } inner)
+        {
+            if (RedisScript.IsMissing(inner))
+            {
+                return _store.Hash.RetryLoad(_key, _idleTimeout, KnownVersion);
+            }
+
+            throw inner;
+        }
+    }
+
+    private void Accept(RedisResult reply)
+    {
+        if (reply.Length >= 0)
+        {
+            _loaded = SessionSnapshot.Parse(reply);
+            _store.Copies.Set(_key, _loaded);
+            _store.Metrics.CopyMisses.Add(1);
+        }
+        else if ((long)reply == SessionScripts.Unchanged)
+        {
+            _loaded = _copy!.Session;
+            _store.Copies.Validated(_copy);
+            _store.Metrics.CopyHits.Add(1);
+        }
+        else
+        {
+            _store.Copies.Remove(_key);
+            _store.Metrics.Missing.Add(1);
+            _store.Logger.AccessingExpiredSession(_id);
+        }
+
+        _availability = Availability.Available;
+        if (_loaded is { } loaded)
+        {
+            _store.Metrics.Loaded.Add(1);
+            _store.Logger.SessionLoaded(_id, loaded.Fields.Count);
+        }
+    }
+}

@@ -1,0 +1,39 @@
+using System.Text;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.DataProtection;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Session;
+using Microsoft.Extensions.Options;
+using Microsoft.Net.Http.Headers;
+
+namespace RedisSessions.Sessions;
+
+/// <summary>
+/// Replaces and expires the session cookie. SessionMiddleware only ever sets it for a new key, so this does what it does in
+/// the same way: the same protector, the same encoding, the same cookie options and the same cache headers; what it writes
+/// SessionMiddleware accepts.
+/// </summary>
+internal sealed class SessionCookie(IDataProtectionProvider protection, IOptions<SessionOptions> options)
+{
+    private readonly IDataProtector _protector = protection.CreateProtector(nameof(SessionMiddleware));
+
+    public void Append(HttpContext context, string secret)
+    {
+        var value = Convert.ToBase64String(_protector.Protect(Encoding.UTF8.GetBytes(secret))).TrimEnd('=');
+        context.Response.Cookies.Append(options.Value.Cookie.Name!, value, options.Value.Cookie.Build(context));
+        PreventCaching(context.Response.Headers);
+    }
+
+    public void Expire(HttpContext context)
+    {
+        context.Response.Cookies.Delete(options.Value.Cookie.Name!, options.Value.Cookie.Build(context));
+        PreventCaching(context.Response.Headers);
+    }
+
+    private static void PreventCaching(IHeaderDictionary headers)
+    {
+        headers[HeaderNames.CacheControl] = "no-cache,no-store";
+        headers[HeaderNames.Pragma] = "no-cache";
+        headers[HeaderNames.Expires] = "-1";
+    }
+}

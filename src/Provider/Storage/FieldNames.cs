@@ -1,0 +1,41 @@
+using System.Text;
+
+namespace RedisSessions.Storage;
+
+/// <summary>
+/// How the application's keys and this library's metadata share one hash: metadata names begin with one <c>@</c>, and an
+/// application's key that begins with <c>@</c> is stored with that <c>@</c> doubled.
+/// </summary>
+internal static class FieldNames
+{
+    /// <summary>Counts commits, from a random start, so that a copy of an earlier session of the same id never looks current.</summary>
+    public const string Version = "@v";
+
+    /// <summary>When the session was created, Unix milliseconds.</summary>
+    public const string Created = "@c";
+
+    /// <summary>This session's own idle timeout, milliseconds.</summary>
+    public const string IdleTimeout = "@i";
+
+    /// <summary>This session's own absolute timeout, milliseconds; 0 means none.</summary>
+    public const string AbsoluteTimeout = "@a";
+
+    /// <summary>When the session was last used, Unix milliseconds; only kept once the absolute timeout limits the TTL.</summary>
+    public const string LastSeen = "@l";
+
+    /// <summary>The longest key that Microsoft's session takes, in bytes of UTF-8.</summary>
+    public const int KeyLengthLimit = ushort.MaxValue;
+
+    public static bool IsMetadata(string field) => field is ['@', not '@', ..] or "@";
+
+    public static string Encode(string key) => key is ['@', ..] ? "@" + key : key;
+
+    public static string Decode(string field) => field is ['@', '@', ..] ? field[1..] : field;
+
+    /// <summary>
+    /// Microsoft's session compares keys by their UTF-8 bytes, in which every unpaired surrogate is U+FFFD. Nearly every key
+    /// has no surrogate and is returned as it is.
+    /// </summary>
+    public static string Normalize(string key) =>
+        key.AsSpan().ContainsAnyInRange('\uD800', '\uDFFF') ? Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(key)) : key;
+}

@@ -1,0 +1,131 @@
+using Microsoft.Extensions.Options;
+using StackExchange.Redis;
+
+namespace RedisSessions.Storage;
+
+/// <summary>
+/// The one connection that everything in the library shares: made when it is first needed, by one caller for all, and
+/// never at start-up, so that Redis being away then is no failure. An attempt that failed is made again by the next
+/// caller. Only a connection made here is disposed here.
+/// </summary>
+internal sealed class RedisConnection : IAsyncDisposable, IDisposable
+{
+    private readonly Func<Task<IConnectionMultiplexer>> _connect;
+    private readonly bool _owned;
+    private readonly Lock _lock = new();
+    private volatile Connected? _connected;
+    private Task<Connected>? _attempt;
+    private bool _disposed;
+
+    public RedisConnection(IOptions<RedisSessionOptions> options, IServiceProvider services)
+    {
+        var value = options.Value;
+        if (value.UseDedicatedThreads)
+        {
+            ConnectionMultiplexer.SetFeatureFlag("DedicatedThreads", true);
+        }
+
+        if (value.ConnectionMultiplexerFactory is { } factory)
+        {
+            _connect = factory;
+        }
+        else if (value.ConfigurationOptions is { } settings)
+        {
+            _connect = async () => await ConnectionMultiplexer.ConnectAsync(settings).ConfigureAwait(false);
+            _owned = true;
+        }
+        else if (value.Configuration is { } configuration)
+        {
+            _connect = async () => await ConnectionMultiplexer.ConnectAsync(RedisConnectionSettings.FailFast(configuration)).ConfigureAwait(false);
+            _owned = true;
+        }
+        else
+        {
+            // Resolved when first needed: the container may build it with a blocking Connect.
+            _connect = () => Task.FromResult((IConnectionMultiplexer?)services.GetService(typeof(IConnectionMultiplexer))
+                ?? throw new InvalidOperationException("No IConnectionMultiplexer is registered in the container."));
+        }
+    }
+
+    /// <summary>The database once there is a connection; <see langword="null"/> before.</summary>
+    public IDatabase? Database => _connected?.Database;
+
+    /// <summary>
+    /// How long the client itself waits for a reply, in milliseconds; a shorter timeout of a caller needs a timer of its own.
+    /// </summary>
+    public int ReplyTimeoutMilliseconds => _connected?.ReplyTimeoutMilliseconds ?? 0;
+
+    public ValueTask<IDatabase> GetDatabaseAsync() => _connected is { } connected
+        ? new ValueTask<IDatabase>(connected.Database)
+        : new ValueTask<IDatabase>(ConnectAsync());
+
+    /// <summary>The connection behind <see cref="GetDatabaseAsync"/>.</summary>
+    public async ValueTask<IConnectionMultiplexer> GetMultiplexerAsync() => (await GetDatabaseAsync().ConfigureAwait(false)).Multiplexer;
+
+    private async Task<IDatabase> ConnectAsync()
+    {
+        Task<Connected> attempt;
+        lock (_lock)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            if (_attempt is null or { IsCompleted: true, IsCompletedSuccessfully: false })
+            {
+                // On the pool, because a caller's factory may block before it returns its task.
+                _attempt = Task.Run(AttemptAsync);
+            }
+
+            attempt = _attempt;
+        }
+
+        return (await attempt.ConfigureAwait(false)).Database;
+    }
+
+    private async Task<Connected> AttemptAsync()
+    {
+        var multiplexer = await _connect().ConfigureAwait(false);
+        var connected = new Connected(multiplexer, multiplexer.GetDatabase(), multiplexer.TimeoutMilliseconds);
+        lock (_lock)
+        {
+            if (!_disposed)
+            {
+                return _connected = connected;
+            }
+        }
+
+        if (_owned)
+        {
+            await multiplexer.DisposeAsync().ConfigureAwait(false);
+        }
+
+        throw new ObjectDisposedException(nameof(RedisConnection));
+    }
+
+    public void Dispose()
+    {
+        if (Close() is { } multiplexer)
+        {
+            multiplexer.Dispose();
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (Close() is { } multiplexer)
+        {
+            await multiplexer.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private IConnectionMultiplexer? Close()
+    {
+        lock (_lock)
+        {
+            _disposed = true;
+            var connected = _connected;
+            _connected = null;
+            return _owned ? connected?.Multiplexer : null;
+        }
+    }
+
+    private sealed record Connected(IConnectionMultiplexer Multiplexer, IDatabase Database, int ReplyTimeoutMilliseconds);
+}

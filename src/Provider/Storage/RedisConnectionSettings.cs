@@ -1,0 +1,80 @@
+using System.Diagnostics.CodeAnalysis;
+using StackExchange.Redis;
+
+namespace RedisSessions.Storage;
+
+/// <summary>
+/// How a connection of the library's own is set up: so that a page answers promptly while Redis is away, and works again
+/// soon after it is back. What the connection string says stays as it says.
+/// </summary>
+internal static class RedisConnectionSettings
+{
+    private const int ConnectTimeoutMilliseconds = 2_000;
+    private const int OperationTimeoutMilliseconds = 2_000;
+    private const int RetryDelayMilliseconds = 500;
+
+    public static bool TryParse(string configuration, [NotNullWhen(true)] out ConfigurationOptions? settings)
+    {
+        try
+        {
+            settings = ConfigurationOptions.Parse(configuration);
+        }
+        catch (Exception exception) when (exception is ArgumentException or FormatException or OverflowException)
+        {
+            // Not repeated to anyone: the text may hold a password.
+            settings = null;
+            return false;
+        }
+
+        return settings.EndPoints.Count > 0;
+    }
+
+    public static ConfigurationOptions FailFast(string configuration)
+    {
+        if (!TryParse(configuration, out var settings))
+        {
+            throw new InvalidOperationException("The Redis connection string cannot be parsed.");
+        }
+
+        if (!Says(configuration, "abortConnect"))
+        {
+            settings.AbortOnConnectFail = false;
+        }
+
+        if (!Says(configuration, "connectTimeout"))
+        {
+            settings.ConnectTimeout = ConnectTimeoutMilliseconds;
+        }
+
+        if (!Says(configuration, "connectRetry"))
+        {
+            settings.ConnectRetry = 1;
+        }
+
+        if (!Says(configuration, "syncTimeout") && !Says(configuration, "asyncTimeout"))
+        {
+            settings.SyncTimeout = OperationTimeoutMilliseconds;
+            settings.AsyncTimeout = OperationTimeoutMilliseconds;
+        }
+
+        // Neither can be said in a connection string.
+        settings.BacklogPolicy = BacklogPolicy.FailFast;
+        settings.ReconnectRetryPolicy = new LinearRetry(RetryDelayMilliseconds);
+        return settings;
+    }
+
+    private static bool Says(string configuration, string option)
+    {
+        foreach (var part in configuration.AsSpan().Split(','))
+        {
+            var text = configuration.AsSpan(part).Trim();
+            var equals = text.IndexOf('=');
+            if (equals > 0 && text[..equals].Trim().Equals(option, StringComparison.OrdinalIgnoreCase))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+}

@@ -1,0 +1,44 @@
+using System.Security.Cryptography;
+using System.Text;
+using StackExchange.Redis;
+
+namespace RedisSessions.Storage;
+
+/// <summary>
+/// A Lua script, sent by its SHA-1 hash. The hash is computed here rather than asked from the server, so that the client's
+/// own reply task can be handed out: a synchronous caller waits on that task with no continuation in between, which would
+/// need the pool thread that a starved pool does not have.
+/// </summary>
+internal sealed class RedisScript(string source)
+{
+    private readonly byte[] _hash = SHA1.HashData(Encoding.UTF8.GetBytes(source));
+
+    /// <summary>Sends the script by hash. The task fails with NOSCRIPT where the server does not know it: see <see cref="IsMissing"/>.</summary>
+    public Task<RedisResult> SendByHash(IDatabaseAsync database, RedisKey[] keys, RedisValue[] values) =>
+        database.ScriptEvaluateAsync(_hash, keys, values);
+
+    /// <summary>Sends the script itself, which also makes its hash known to that server.</summary>
+    public Task<RedisResult> SendSource(IDatabaseAsync database, RedisKey[] keys, RedisValue[] values) =>
+        database.ScriptEvaluateAsync(source, keys, values, CommandFlags.NoScriptCache);
+
+    /// <summary>As <see cref="SendSource"/>, for a caller that cannot await: the client wakes the waiting thread itself.</summary>
+    public RedisResult EvaluateSource(IDatabase database, RedisKey[] keys, RedisValue[] values) =>
+        database.ScriptEvaluate(source, keys, values, CommandFlags.NoScriptCache);
+
+    /// <summary>Whether the server lost its script cache (a restart, a failover, SCRIPT FLUSH).</summary>
+    public static bool IsMissing(Exception exception) =>
+        exception is RedisServerException && exception.Message.StartsWith("NOSCRIPT", StringComparison.Ordinal);
+
+    /// <summary>One round trip; two on a server that does not know the script yet.</summary>
+    public async Task<RedisResult> EvaluateAsync(IDatabaseAsync database, RedisKey[] keys, RedisValue[] values)
+    {
+        try
+        {
+            return await SendByHash(database, keys, values).ConfigureAwait(false);
+        }
+        catch (RedisServerException exception) when (IsMissing(exception))
+        {
+            return await SendSource(database, keys, values).ConfigureAwait(false);
+        }
+    }
+}

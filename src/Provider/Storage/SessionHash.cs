@@ -1,0 +1,204 @@
+using StackExchange.Redis;
+
+namespace RedisSessions.Storage;
+
+/// <summary>Turns scripts' typed arguments into Redis's, and their replies back. Knows nothing of requests.</summary>
+internal sealed class SessionHash(RedisConnection connection, SessionTimeouts timeouts)
+{
+    private const int LoadArguments = 4;
+    private const int CommitHeader = 7;
+
+    public RedisConnection Connection { get; } = connection;
+
+    public SessionTimeouts Timeouts { get; } = timeouts;
+
+    /// <summary>
+    /// Sends a load at once. On a live connection the task is the client's own, so waiting on it needs no other thread. It
+    /// may fail with NOSCRIPT; <see cref="RetryLoadAsync"/> then sends it again with the script.
+    /// </summary>
+    public Task<RedisResult> StartLoad(string key, TimeSpan idleTimeout, long knownVersion)
+    {
+        var values = LoadValues(idleTimeout, knownVersion);
+        return Connection.Database is { } database
+            ? SessionScripts.Load.SendByHash(database, [key], values)
+            : ConnectAndLoadAsync(key, values);
+    }
+
+    private async Task<RedisResult> ConnectAndLoadAsync(string key, RedisValue[] values) =>
+        await SessionScripts.Load.EvaluateAsync(await Connection.GetDatabaseAsync().ConfigureAwait(false), [key], values).ConfigureAwait(false);
+
+    /// <summary>The load again, for a server that answered NOSCRIPT, on the calling thread alone.</summary>
+    public RedisResult RetryLoad(string key, TimeSpan idleTimeout, long knownVersion) =>
+        Connection.Database is { } database
+            ? SessionScripts.Load.EvaluateSource(database, [key], LoadValues(idleTimeout, knownVersion))
+            : throw new InvalidOperationException("There is no Redis connection.");
+
+    public Task<RedisResult> RetryLoadAsync(IDatabase database, string key, TimeSpan idleTimeout, long knownVersion) =>
+        SessionScripts.Load.SendSource(database, [key], LoadValues(idleTimeout, knownVersion));
+
+    private RedisValue[] LoadValues(TimeSpan idleTimeout, long knownVersion)
+    {
+        var values = new RedisValue[LoadArguments];
+        WriteTimes(values, idleTimeout);
+        values[3] = knownVersion == 0 ? RedisValue.EmptyString : knownVersion;
+        return values;
+    }
+
+    /// <summary>Sends a delta. <paramref name="loaded"/> is <see langword="null"/> where the caller saw no session and may create it.</summary>
+    /// <returns><see langword="null"/> when the session that the caller loaded is gone.</returns>
+    public async Task<Committed?> CommitAsync(string key, SessionDelta delta, TimeSpan idleTimeout, SessionSnapshot? loaded)
+    {
+        var removed = 0;
+        foreach (var value in delta.Fields.Values)
+        {
+            removed += value is null ? 1 : 0;
+        }
+
+        foreach (var value in delta.Metadata.Values)
+        {
+            removed += value is null ? 1 : 0;
+        }
+
+        var set = delta.Fields.Count + delta.Metadata.Count - removed;
+        var values = new RedisValue[CommitHeader + (2 * set) + removed];
+        var next = WriteHeader(values, idleTimeout, loaded);
+        values[5] = delta.IsCleared ? 1 : 0;
+        values[6] = set;
+        var nextSet = CommitHeader;
+        var nextRemoved = CommitHeader + (2 * set);
+        foreach (var (name, value) in delta.Fields)
+        {
+            Place(FieldNames.Encode(name), value);
+        }
+
+        foreach (var (name, value) in delta.Metadata)
+        {
+            Place(name, value);
+        }
+
+        return Committed.From(await EvaluateAsync(SessionScripts.Commit, key, values).ConfigureAwait(false), next);
+
+        void Place(string field, RedisValue value)
+        {
+            if (value.IsNull)
+            {
+                values[nextRemoved++] = field;
+            }
+            else
+            {
+                values[nextSet++] = field;
+                values[nextSet++] = value;
+            }
+        }
+    }
+
+    /// <summary>Adds to a field. Same contract as <see cref="CommitAsync"/>.</summary>
+    public async Task<Incremented?> IncrementAsync(string key, string name, long by, TimeSpan idleTimeout, SessionSnapshot? loaded)
+    {
+        var values = new RedisValue[7];
+        var next = WriteHeader(values, idleTimeout, loaded);
+        values[5] = FieldNames.Encode(name);
+        values[6] = by;
+        var reply = await EvaluateAsync(SessionScripts.Increment, key, values).ConfigureAwait(false);
+        return Committed.From(reply, next) is { } committed ? new Incremented(committed, (byte[])reply[2]!) : null;
+    }
+
+    /// <summary>Writes a whole session with its metadata under a new id.</summary>
+    /// <returns>False if its absolute timeout is over.</returns>
+    public async Task<bool> WriteAsync(string key, SessionSnapshot session, TimeSpan idleTimeout)
+    {
+        var values = new RedisValue[4 + 2 + (2 * (session.Metadata.Length + session.Fields.Count))];
+        WriteTimes(values, idleTimeout);
+        values[3] = session.CreatedAt;
+        values[4] = FieldNames.Version;
+        values[5] = session.Version;
+        var next = 6;
+        foreach (var (name, value) in session.Metadata)
+        {
+            values[next++] = name;
+            values[next++] = value;
+        }
+
+        foreach (var (name, value) in session.Fields)
+        {
+            values[next++] = FieldNames.Encode(name);
+            values[next++] = value;
+        }
+
+        return (long)await EvaluateAsync(SessionScripts.Write, key, values).ConfigureAwait(false) != SessionScripts.Missing;
+    }
+
+    /// <summary>
+    /// Deletes the session if it still is at <paramref name="version"/>: then the answer is <c>(true, null)</c>. It is
+    /// <c>(false, null)</c> if there is none, and <c>(false, snapshot)</c>, nothing deleted, if it has changed.
+    /// </summary>
+    public async Task<(bool Deleted, SessionSnapshot? Newer)> DeleteAtVersionAsync(string key, long version)
+    {
+        var reply = await EvaluateAsync(SessionScripts.DeleteAtVersion, key, [version]).ConfigureAwait(false);
+        return reply.Length >= 0 ? (false, SessionSnapshot.Parse(reply)) : ((long)reply == 1, null);
+    }
+
+    public async Task<bool> DeleteAsync(string key)
+    {
+        var database = await Connection.GetDatabaseAsync().ConfigureAwait(false);
+        return await database.KeyDeleteAsync(key).ConfigureAwait(false);
+    }
+
+    public async Task<RedisResult> EvaluateAsync(RedisScript script, string key, RedisValue[] values)
+    {
+        var database = await Connection.GetDatabaseAsync().ConfigureAwait(false);
+        return await script.EvaluateAsync(database, [key], values).ConfigureAwait(false);
+    }
+
+    /// <summary>The first three arguments of every script that slides: now, idle timeout, absolute timeout.</summary>
+    public void WriteTimes(RedisValue[] values, TimeSpan idleTimeout)
+    {
+        values[0] = Timeouts.Now;
+        values[1] = Milliseconds(idleTimeout);
+        values[2] = Timeouts.AbsoluteMilliseconds;
+    }
+
+    /// <returns>The version that the session has afterwards if nobody else changes it meanwhile.</returns>
+    private long WriteHeader(RedisValue[] values, TimeSpan idleTimeout, SessionSnapshot? loaded)
+    {
+        WriteTimes(values, idleTimeout);
+        if (loaded is not null)
+        {
+            values[3] = loaded.CreatedAt;
+            values[4] = RedisValue.EmptyString;
+            return loaded.Version + 1;
+        }
+
+        // A random start, so that no copy of an earlier session of this id ever has a current version. Lua counts exactly
+        // up to 2^53.
+        var start = Random.Shared.NextInt64(1L << 40, 1L << 48);
+        values[3] = RedisValue.EmptyString;
+        values[4] = start;
+        return start;
+    }
+
+    public static long Milliseconds(TimeSpan time) => Math.Max(1, (long)Math.Min(time.TotalMilliseconds, MaxTtlMilliseconds));
+
+    // A century: Redis refuses a TTL that overflows when it is added to the present.
+    private const double MaxTtlMilliseconds = 100L * 365 * 24 * 3600 * 1000;
+
+    /// <summary>
+    /// What a commit came to. The version is <see cref="SessionSnapshot.UnknownVersion"/> if others committed since the
+    /// caller loaded: the caller then cannot know what the session holds now.
+    /// </summary>
+    internal readonly record struct Committed(long Version, long CreatedAt)
+    {
+        public static Committed? From(RedisResult reply, long expectedVersion)
+        {
+            if (reply.Length < 0)
+            {
+                return null;
+            }
+
+            var version = (long)reply[0];
+            return new Committed(version == expectedVersion ? version : SessionSnapshot.UnknownVersion, (long)reply[1]);
+        }
+    }
+
+    internal readonly record struct Incremented(Committed Committed, byte[] Value);
+}

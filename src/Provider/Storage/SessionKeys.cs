@@ -1,0 +1,19 @@
+namespace RedisSessions.Storage;
+
+/// <summary>The names of keys in Redis. The braces are the Redis Cluster hash tag, so what is in them decides the slot.</summary>
+internal sealed class SessionKeys(string prefix)
+{
+    private const int IdLength = 36;
+
+    public string Prefix { get; } = prefix;
+
+    /// <summary>The hash of one session: <c>session:{id}</c>. One allocation.</summary>
+    public string Session(Guid id) => string.Create(Prefix.Length + IdLength + 2, (Prefix, id), static (span, state) =>
+    {
+        state.Prefix.CopyTo(span);
+        span = span[state.Prefix.Length..];
+        span[0] = '{';
+        state.id.TryFormat(span[1..], out _);
+        span[IdLength + 1] = '}';
+    });
+}

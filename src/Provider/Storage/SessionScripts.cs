@@ -1,0 +1,279 @@
+namespace RedisSessions.Storage;
+
+/// <summary>
+/// Everything that changes a session is one script on one key: Redis runs it whole or not at all, so there is never a hash
+/// without its TTL, its version or its creation time, in any slot layout.
+/// <para>
+/// Numbers arrive and leave as decimal strings. Times come from the callers' clocks (Unix milliseconds) because only they
+/// are compared with each other; what Redis counts itself is the TTL.
+/// </para>
+/// </summary>
+internal static class SessionScripts
+{
+    /// <summary>What a script answers where there is no session.</summary>
+    public const int Missing = 0;
+
+    /// <summary>What the load script answers when the caller's copy is current.</summary>
+    public const int Unchanged = 1;
+
+    /// <summary>
+    /// Lua's unpack fails somewhere above 7,000 arguments, so long argument lists are sent in pieces of an even number.
+    /// </summary>
+    private const string CallInPieces =
+        """
+        local function call_in_pieces(command, key, list, first, last)
+          for i = first, last, 4000 do
+            redis.call(command, key, unpack(list, i, math.min(i + 3999, last)))
+          end
+        end
+
+        """;
+
+    /// <summary>
+    /// Leaves <c>version</c> and <c>created</c>, both false where there is no session. A hash without them is somebody
+    /// else's: it is refused and left as it is.
+    /// </summary>
+    private const string ReadIdentity =
+        """
+        local key = KEYS[1]
+        local identity = redis.call('HMGET', key, '@v', '@c')
+        local version, created = identity[1], identity[2]
+        if not (version and created and tonumber(version) and tonumber(created)) then
+          if redis.call('EXISTS', key) == 1 then
+            return redis.error_reply('BADSESSION the hash has no readable metadata')
+          end
+          version, created = false, false
+        end
+
+        """;
+
+    /// <summary>
+    /// Slides the TTL to the idle timeout or to what is left of the absolute timeout, whichever is shorter. In that last
+    /// stretch the TTL no longer tells when the session was last used, so that time is kept. Needs locals
+    /// <c>created</c>, <c>now</c>, <c>idle</c> and <c>absolute</c> (strings; the timeouts are defaults); calls
+    /// <c>slide()</c>, which answers false after deleting a session past its absolute timeout.
+    /// </summary>
+    private const string Slide =
+        """
+        local function slide()
+          local own = redis.call('HMGET', key, '@i', '@a')
+          local ttl = tonumber(own[1] or idle)
+          local limit = tonumber(own[2] or absolute)
+          if limit > 0 then
+            local left = tonumber(created) + limit - tonumber(now)
+            if left <= 0 then
+              redis.call('DEL', key)
+              return false
+            end
+            if left < ttl then
+              ttl = left
+              redis.call('HSET', key, '@l', now)
+            end
+          end
+          redis.call('PEXPIRE', key, string.format('%d', ttl))
+          return true
+        end
+
+        """;
+
+    /// <summary>
+    /// ARGV: now, default idle timeout, default absolute timeout (0: none), the version of the caller's copy (empty: none).
+    /// Answers <see cref="Missing"/>, <see cref="Unchanged"/> or all fields. Slides the TTL in the same step.
+    /// </summary>
+    public static RedisScript Load { get; } = new(
+        ReadIdentity +
+        """
+        if not version then return 0 end
+        local now, idle, absolute = ARGV[1], ARGV[2], ARGV[3]
+
+        """ + Slide +
+        """
+        if not slide() then return 0 end
+        if version == ARGV[4] then return 1 end
+        return redis.call('HGETALL', key)
+        """);
+
+    /// <summary>
+    /// Applies a delta. ARGV: now, default idle timeout, default absolute timeout, creation time of the session that the
+    /// caller loaded (empty: the caller saw none and may create it), version to start from on creation, 1 to remove what is
+    /// there first, count of fields to set, then their names and values, then names to remove.
+    /// <para>
+    /// Answers <see cref="Missing"/> and writes nothing when the session that the caller loaded is gone, even if another
+    /// has since been created under its id: a session never comes back from the dead. Else answers the new version and the
+    /// creation time.
+    /// </para>
+    /// </summary>
+    public static RedisScript Commit { get; } = new(
+        CallInPieces + ReadIdentity +
+        """
+        local now, idle, absolute = ARGV[1], ARGV[2], ARGV[3]
+        if ARGV[4] ~= '' and created ~= ARGV[4] then return 0 end
+
+        """ + Slide +
+        """
+        if version and not slide() then
+          if ARGV[4] ~= '' then return 0 end
+          version = false
+        end
+        if ARGV[6] == '1' then
+          local doomed = {}
+          for _, name in ipairs(redis.call('HKEYS', key)) do
+            if string.sub(name, 1, 1) ~= '@' or string.sub(name, 1, 2) == '@@' then
+              doomed[#doomed + 1] = name
+            end
+          end
+          call_in_pieces('HDEL', key, doomed, 1, #doomed)
+        end
+        local last_set = 7 + 2 * tonumber(ARGV[7])
+        call_in_pieces('HSET', key, ARGV, 8, last_set)
+        call_in_pieces('HDEL', key, ARGV, last_set + 1, #ARGV)
+        if version then
+          version = redis.call('HINCRBY', key, '@v', 1)
+        else
+          version, created = tonumber(ARGV[5]), now
+          redis.call('HSET', key, '@v', ARGV[5], '@c', created)
+        end
+        slide()
+        return {version, created}
+        """);
+
+    /// <summary>
+    /// Adds to one field. ARGV as in <see cref="Commit"/> up to the starting version, then the field's name and the
+    /// amount. Answers <see cref="Missing"/>, or the new version, the creation time and the new value.
+    /// </summary>
+    public static RedisScript Increment { get; } = new(
+        ReadIdentity +
+        """
+        local now, idle, absolute = ARGV[1], ARGV[2], ARGV[3]
+        if ARGV[4] ~= '' and created ~= ARGV[4] then return 0 end
+
+        """ + Slide +
+        """
+        if version and not slide() then
+          if ARGV[4] ~= '' then return 0 end
+          version = false
+        end
+        redis.call('HINCRBY', key, ARGV[6], ARGV[7])
+        if version then
+          version = redis.call('HINCRBY', key, '@v', 1)
+        else
+          version, created = tonumber(ARGV[5]), now
+          redis.call('HSET', key, '@v', ARGV[5], '@c', created)
+          slide()
+        end
+        return {version, created, redis.call('HGET', key, ARGV[6])}
+        """);
+
+    /// <summary>
+    /// Writes a whole session, metadata included, in place of whatever is there. ARGV: now, default idle timeout, default
+    /// absolute timeout, creation time, then all names and values. Answers <see cref="Missing"/> if its time is over.
+    /// </summary>
+    public static RedisScript Write { get; } = new(
+        CallInPieces +
+        """
+        local key = KEYS[1]
+        local now, idle, absolute, created = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+
+        """ + Slide +
+        """
+        redis.call('DEL', key)
+        call_in_pieces('HSET', key, ARGV, 5, #ARGV)
+        if slide() then return 1 end
+        return 0
+        """);
+
+    /// <summary>
+    /// The last step of regeneration. ARGV: version that was carried over. Deletes the session if it is still at that
+    /// version and answers 1; else answers <see cref="Missing"/> or all fields, to be carried over again.
+    /// </summary>
+    public static RedisScript DeleteAtVersion { get; } = new(
+        """
+        local version = redis.call('HGET', KEYS[1], '@v')
+        if not version then return 0 end
+        if version == ARGV[1] then
+          redis.call('DEL', KEYS[1])
+          return 1
+        end
+        return redis.call('HGETALL', KEYS[1])
+        """);
+
+    /// <summary>All fields and the remaining TTL in milliseconds, without sliding it; <see cref="Missing"/> if there are none.</summary>
+    public static RedisScript Read { get; } = new(
+        ReadIdentity +
+        """
+        if not version then return 0 end
+        return {redis.call('PTTL', key), redis.call('HGETALL', key)}
+        """);
+
+    /// <summary>One field's value in an array; an empty array without that field, <see cref="Missing"/> without a session.</summary>
+    public static RedisScript ReadField { get; } = new(
+        ReadIdentity +
+        """
+        if not version then return 0 end
+        local value = redis.call('HGET', key, ARGV[1])
+        if value then return {value} end
+        return {}
+        """);
+
+    /// <summary>The names of all fields; <see cref="Missing"/> without a session.</summary>
+    public static RedisScript ReadNames { get; } = new(
+        ReadIdentity +
+        """
+        if not version then return 0 end
+        return redis.call('HKEYS', key)
+        """);
+
+    /// <summary>
+    /// Sets and removes fields of a session that exists, its TTL untouched. ARGV: count of fields to set, their names and
+    /// values, then names to remove. Answers <see cref="Missing"/> and writes nothing without a session; else 1, plus the
+    /// count of fields removed.
+    /// </summary>
+    public static RedisScript Change { get; } = new(
+        CallInPieces + ReadIdentity +
+        """
+        if not version then return 0 end
+        local last_set = 1 + 2 * tonumber(ARGV[1])
+        call_in_pieces('HSET', key, ARGV, 2, last_set)
+        local removed = 0
+        for i = last_set + 1, #ARGV do
+          removed = removed + redis.call('HDEL', key, ARGV[i])
+        end
+        if last_set > 1 or removed > 0 then redis.call('HINCRBY', key, '@v', 1) end
+        return 1 + removed
+        """);
+
+    /// <summary>Slides the TTL. ARGV: now, default idle timeout, default absolute timeout. Answers 0 or 1.</summary>
+    public static RedisScript Touch { get; } = new(
+        ReadIdentity +
+        """
+        if not version then return 0 end
+        local now, idle, absolute = ARGV[1], ARGV[2], ARGV[3]
+
+        """ + Slide +
+        """
+        if slide() then return 1 end
+        return 0
+        """);
+
+    /// <summary>
+    /// Adds to the TTL, never past the absolute timeout. ARGV: now, default absolute timeout, milliseconds to add. Answers
+    /// the new TTL in milliseconds, or <see cref="Missing"/>.
+    /// </summary>
+    public static RedisScript Extend { get; } = new(
+        ReadIdentity +
+        """
+        if not version then return 0 end
+        local ttl = redis.call('PTTL', key) + tonumber(ARGV[3])
+        local limit = tonumber(redis.call('HGET', key, '@a') or ARGV[2])
+        if limit > 0 then
+          local left = tonumber(created) + limit - tonumber(ARGV[1])
+          if left <= 0 then
+            redis.call('DEL', key)
+            return 0
+          end
+          ttl = math.min(ttl, left)
+        end
+        redis.call('PEXPIRE', key, string.format('%d', ttl))
+        return ttl
+        """);
+}
