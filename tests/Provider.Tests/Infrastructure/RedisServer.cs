@@ -1,0 +1,75 @@
+using StackExchange.Redis;
+
+namespace RedisSessions.Tests.Infrastructure;
+
+/// <summary>
+/// A Redis that every test of one kind shares for the whole run; tests keep apart by key prefix. A kind that this machine
+/// does not have says why, and its tests are skipped with that reason; on CI, where every kind is installed, they fail.
+/// </summary>
+public abstract class RedisServer : IAsyncLifetime
+{
+    private readonly SemaphoreSlim _connecting = new(1);
+    private ConnectionMultiplexer? _admin;
+
+    public static bool OnCI => Environment.GetEnvironmentVariable("CI") == "true";
+
+    /// <summary>Whether CI must have it.</summary>
+    protected virtual bool RequiredOnCI => true;
+
+    /// <summary>Why this machine does not have it; null if it does.</summary>
+    public string? Missing { get; protected set; }
+
+    /// <summary>host:port.</summary>
+    public string Address { get; protected set; } = "";
+
+    /// <summary>Whether all keys are in one server.</summary>
+    public virtual bool IsCluster => false;
+
+    public async ValueTask InitializeAsync()
+    {
+        try
+        {
+            await StartAsync();
+        }
+        catch (Exception exception)
+        {
+            Missing = $"could not be started: {exception.Message}";
+        }
+    }
+
+    protected abstract Task StartAsync();
+
+    public void SkipIfMissing()
+    {
+        if (Missing is not null && OnCI && RequiredOnCI)
+        {
+            Assert.Fail($"CI must have {GetType().Name}: {Missing}");
+        }
+
+        Assert.SkipWhen(Missing is not null, $"{GetType().Name}: {Missing}");
+    }
+
+    /// <summary>A connection for looking at what is stored.</summary>
+    public async Task<ConnectionMultiplexer> AdminAsync()
+    {
+        await _connecting.WaitAsync();
+        try
+        {
+            return _admin ??= await ConnectionMultiplexer.ConnectAsync($"{Address},allowAdmin=true,connectTimeout=10000,syncTimeout=30000,asyncTimeout=30000");
+        }
+        finally
+        {
+            _connecting.Release();
+        }
+    }
+
+    public virtual async ValueTask DisposeAsync()
+    {
+        if (_admin is not null)
+        {
+            await _admin.DisposeAsync();
+        }
+
+        GC.SuppressFinalize(this);
+    }
+}

@@ -1,0 +1,111 @@
+using System.Net;
+using System.Net.Sockets;
+using DotNet.Testcontainers.Images;
+using Garnet;
+using Testcontainers.Redis;
+
+[assembly: AssemblyFixture(typeof(InProcessGarnet))]
+[assembly: AssemblyFixture(typeof(LocalRedis))]
+[assembly: AssemblyFixture(typeof(ContainerRedis))]
+[assembly: AssemblyFixture(typeof(GivenRedis))]
+
+namespace RedisSessions.Tests.Infrastructure;
+
+/// <summary>Garnet in this process: always there.</summary>
+public sealed class InProcessGarnet : RedisServer
+{
+    private GarnetServer? _server;
+
+    protected override Task StartAsync()
+    {
+        var port = FreePort();
+        _server = new GarnetServer(["--port", $"{port}", "--bind", "127.0.0.1", "--lua", "true", "-q", "true", "--logger-level", "Error"]);
+        _server.Start();
+        Address = $"127.0.0.1:{port}";
+        return Task.CompletedTask;
+    }
+
+    public override async ValueTask DisposeAsync()
+    {
+        await base.DisposeAsync();
+        _server?.Dispose();
+    }
+
+    /// <summary>A port that was free a moment ago.</summary>
+    public static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}
+
+/// <summary>The redis-server on PATH.</summary>
+public sealed class LocalRedis : RedisServer
+{
+    private RedisProcess? _process;
+
+    protected override async Task StartAsync()
+    {
+        if (!RedisProcess.IsInstalled)
+        {
+            Missing = "there is no redis-server on PATH";
+            return;
+        }
+
+        _process = await RedisProcess.StartAsync();
+        Address = _process.Address;
+    }
+
+    public override async ValueTask DisposeAsync()
+    {
+        await base.DisposeAsync();
+        _process?.Dispose();
+    }
+}
+
+/// <summary>Redis in a container, where a Docker API answers.</summary>
+public sealed class ContainerRedis : RedisServer
+{
+    private RedisContainer? _container;
+
+    protected override async Task StartAsync()
+    {
+        try
+        {
+            _container = new RedisBuilder(Environment.GetEnvironmentVariable("REDIS_SESSIONS_TEST_IMAGE") ?? "redis:7.0")
+                .WithImagePullPolicy(PullPolicy.Missing)
+                .Build();
+            await _container.StartAsync();
+        }
+        catch (Exception exception)
+        {
+            Missing = $"no Docker API answers here ({exception.GetType().Name}: {exception.Message.ReplaceLineEndings(" ")})";
+            return;
+        }
+
+        Address = _container.GetConnectionString();
+    }
+
+    public override async ValueTask DisposeAsync()
+    {
+        await base.DisposeAsync();
+        if (_container is not null)
+        {
+            await _container.DisposeAsync();
+        }
+    }
+}
+
+/// <summary>The server whose address is in REDIS_SESSIONS_TEST_SERVER.</summary>
+public sealed class GivenRedis : RedisServer
+{
+    protected override bool RequiredOnCI => false;
+
+    protected override Task StartAsync()
+    {
+        Address = Environment.GetEnvironmentVariable("REDIS_SESSIONS_TEST_SERVER") ?? "";
+        Missing = Address.Length == 0 ? "REDIS_SESSIONS_TEST_SERVER names no server" : null;
+        return Task.CompletedTask;
+    }
+}

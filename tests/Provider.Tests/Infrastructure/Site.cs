@@ -1,0 +1,86 @@
+using Microsoft.AspNetCore.DataProtection;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.TestHost;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace RedisSessions.Tests.Infrastructure;
+
+/// <summary>A whole application in memory, as one server of a fleet: same Redis, same key prefix, same data protection keys.</summary>
+public sealed class Site : IAsyncDisposable
+{
+    private readonly WebApplication _app;
+
+    private Site(WebApplication app, CapturedLog log, string prefix)
+    {
+        _app = app;
+        Log = log;
+        Prefix = prefix;
+    }
+
+    public CapturedLog Log { get; }
+
+    public string Prefix { get; }
+
+    public IServiceProvider Services => _app.Services;
+
+    public ISessionRepository Sessions => Services.GetRequiredService<ISessionRepository>();
+
+    public TestServer Server => (TestServer)_app.Services.GetRequiredService<IServer>();
+
+    public static async Task<Site> StartAsync(
+        string redis,
+        Action<WebApplication> map,
+        Fleet? fleet = null,
+        Action<RedisSessionOptions>? options = null,
+        Action<IServiceCollection>? services = null,
+        Action<RedisSessionBuilder>? addOns = null,
+        Action<IApplicationBuilder>? beforeSession = null,
+        Action<IApplicationBuilder>? afterSession = null)
+    {
+        fleet ??= new Fleet();
+        var log = new CapturedLog();
+        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { EnvironmentName = Environments.Production });
+        builder.WebHost.UseTestServer();
+        builder.Logging.ClearProviders().SetMinimumLevel(LogLevel.Trace).AddProvider(log);
+        builder.Services.AddDataProtection().UseEphemeralDataProtectionProvider();
+        builder.Services.AddSingleton(fleet.Protection);
+        builder.Services.AddSingleton(fleet.Clock);
+        services?.Invoke(builder.Services);
+        var sessions = builder.Services.AddRedisSession(redis, o =>
+        {
+            o.KeyPrefix = fleet.Prefix;
+            options?.Invoke(o);
+        });
+        addOns?.Invoke(sessions);
+
+        var app = builder.Build();
+        beforeSession?.Invoke(app);
+        app.UseSession();
+        afterSession?.Invoke(app);
+        map(app);
+        await app.StartAsync();
+        return new Site(app, log, fleet.Prefix);
+    }
+
+    public Browser NewBrowser() => new(Server.CreateHandler());
+
+    /// <summary>The same browser, whose requests from now on reach this server.</summary>
+    public void TakeOver(Browser browser) => browser.Server = Server.CreateHandler();
+
+    public async ValueTask DisposeAsync()
+    {
+        await _app.StopAsync();
+        await _app.DisposeAsync();
+    }
+}
+
+/// <summary>What the servers of one fleet share.</summary>
+public sealed class Fleet
+{
+    public string Prefix { get; init; } = $"t{Guid.NewGuid():N}:";
+
+    public IDataProtectionProvider Protection { get; init; } = new EphemeralDataProtectionProvider();
+
+    public TimeProvider Clock { get; init; } = TimeProvider.System;
+}
