@@ -89,7 +89,7 @@ internal sealed class SessionRepository(SessionHash hash, SessionKeys keys) : IS
     public async Task<IReadOnlyList<string>?> GetFieldNamesAsync(string sessionId, CancellationToken cancellationToken)
     {
         var reply = await EvaluateAsync(SessionScripts.ReadNames, sessionId, [], cancellationToken).ConfigureAwait(false);
-        if (reply is not { Length: >= 0 })
+        if (reply is null || reply.Length < 0)
         {
             return null;
         }

@@ -1,0 +1,139 @@
+namespace RedisSessions.Tests.Sessions;
+
+/// <summary>Sessions outside a request, and how they meet requests.</summary>
+public abstract class SessionRepositoryTests(RedisServer server) : ServerTest(server)
+{
+    private static readonly byte[] Value = [1, 2, 3];
+
+    [Fact]
+    public async Task A_created_session_can_be_read_whole_and_by_field()
+    {
+        var site = await StartAsync();
+        var before = DateTimeOffset.UtcNow;
+        var created = await site.Sessions.CreateAsync([new("a", Value), new("@b", [])], TimeSpan.FromMinutes(5));
+        Assert.Equal(created.Id, created.ToString());
+
+        var session = await site.Sessions.GetAsync(created.Id);
+        Assert.Equal(["@b", "a"], session!.Fields.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(Value, session.Fields["a"]);
+        Assert.InRange(session.CreatedAt, before.AddMilliseconds(-1), DateTimeOffset.UtcNow);
+        Assert.InRange(session.LastSeenAt, before.AddMilliseconds(-5), DateTimeOffset.UtcNow.AddMilliseconds(5));
+        Assert.InRange(session.ExpiresAt - session.LastSeenAt, TimeSpan.FromMinutes(4.99), TimeSpan.FromMinutes(5.01));
+
+        Assert.Equal(Value, await site.Sessions.GetFieldAsync(created.Id, "a"));
+        Assert.Empty((await site.Sessions.GetFieldAsync(created.Id, "@b"))!);
+        Assert.Null(await site.Sessions.GetFieldAsync(created.Id, "none"));
+        Assert.Equal(["@b", "a"], (await site.Sessions.GetFieldNamesAsync(created.Id))!.Order(StringComparer.Ordinal));
+        Assert.Equal(Value, Open(site, created.SecretKey).Get("a"));
+    }
+
+    [Fact]
+    public async Task An_empty_session_can_be_created()
+    {
+        var site = await StartAsync();
+        var created = await site.Sessions.CreateAsync();
+        Assert.Empty((await site.Sessions.GetAsync(created.Id))!.Fields);
+        Assert.Empty((await site.Sessions.GetFieldNamesAsync(created.Id))!);
+        Assert.InRange((await site.Sessions.GetTimeToLiveAsync(created.Id))!.Value, TimeSpan.FromMinutes(19), TimeSpan.FromMinutes(20));
+    }
+
+    [Fact]
+    public async Task Changes_reach_the_next_request_even_past_a_copy_that_a_server_holds()
+    {
+        var site = await StartAsync();
+        var created = await site.Sessions.CreateAsync([new("a", Value)]);
+        Assert.Equal(Value, Open(site, created.SecretKey).Get("a"));
+
+        Assert.True(await site.Sessions.SetFieldAsync(created.Id, "a", [9]));
+        Assert.Equal([9], Open(site, created.SecretKey).Get("a")!);
+        Assert.True(await site.Sessions.SetFieldsAsync(created.Id, [new("a", [8]), new("@b", [7])]));
+        Assert.Equal([8], Open(site, created.SecretKey).Get("a")!);
+        Assert.Equal([7], Open(site, created.SecretKey).Get("@b")!);
+        Assert.True(await site.Sessions.RemoveFieldAsync(created.Id, "a"));
+        Assert.False(await site.Sessions.RemoveFieldAsync(created.Id, "a"));
+        Assert.Null(Open(site, created.SecretKey).Get("a"));
+        Assert.True(await site.Sessions.DestroyAsync(created.Id));
+        Assert.False(await site.Sessions.DestroyAsync(created.Id));
+        Assert.Empty(Open(site, created.SecretKey).Keys);
+    }
+
+    [Fact]
+    public async Task Nothing_brings_a_missing_session_into_being()
+    {
+        var site = await StartAsync();
+        foreach (var id in new[] { Guid.NewGuid().ToString(), "not an id", "}x{", "*" })
+        {
+            Assert.False(await site.Sessions.SetFieldAsync(id, "a", Value));
+            Assert.False(await site.Sessions.SetFieldsAsync(id, [new("a", Value)]));
+            Assert.False(await site.Sessions.RemoveFieldAsync(id, "a"));
+            Assert.False(await site.Sessions.TouchAsync(id));
+            Assert.False(await site.Sessions.DestroyAsync(id));
+            Assert.Null(await site.Sessions.ExtendAsync(id, TimeSpan.FromMinutes(1)));
+            Assert.Null(await site.Sessions.GetAsync(id));
+            Assert.Null(await site.Sessions.GetFieldAsync(id, "a"));
+            Assert.Null(await site.Sessions.GetFieldNamesAsync(id));
+            Assert.Null(await site.Sessions.GetTimeToLiveAsync(id));
+            Assert.False(await site.Sessions.ExistsAsync(id));
+        }
+
+        await Assert.ThrowsAsync<ArgumentException>(() => site.Sessions.GetAsync(""));
+        await Assert.ThrowsAsync<ArgumentNullException>(() => site.Sessions.GetAsync(null!));
+        var created = await site.Sessions.CreateAsync();
+        await Assert.ThrowsAsync<ArgumentNullException>(() => site.Sessions.SetFieldAsync(created.Id, "a", null!));
+        await Assert.ThrowsAsync<ArgumentNullException>(() => site.Sessions.SetFieldAsync(created.Id, null!, Value));
+        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => site.Sessions.SetFieldAsync(created.Id, new string('k', 65_536), Value));
+        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => site.Sessions.ExtendAsync(created.Id, TimeSpan.Zero));
+        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => site.Sessions.CreateAsync(idleTimeout: TimeSpan.Zero));
+    }
+
+    [Fact]
+    public async Task Touching_slides_extending_adds_and_changing_leaves_the_ttl()
+    {
+        var site = await StartAsync(options: o => o.AbsoluteTimeout = TimeSpan.FromHours(2));
+        var created = await site.Sessions.CreateAsync([new("a", Value)], TimeSpan.FromMinutes(10));
+        var db = await DatabaseAsync();
+        await db.KeyExpireAsync(KeyOf(created.Id), TimeSpan.FromMinutes(3));
+        await site.Sessions.SetFieldAsync(created.Id, "a", [1]);
+        await site.Sessions.GetAsync(created.Id);
+        Assert.InRange((await site.Sessions.GetTimeToLiveAsync(created.Id))!.Value, TimeSpan.FromMinutes(2.9), TimeSpan.FromMinutes(3));
+
+        Assert.InRange((await site.Sessions.ExtendAsync(created.Id, TimeSpan.FromMinutes(30)))!.Value, TimeSpan.FromMinutes(32.9), TimeSpan.FromMinutes(33));
+        Assert.InRange((await site.Sessions.ExtendAsync(created.Id, TimeSpan.FromHours(10)))!.Value, TimeSpan.FromMinutes(119), TimeSpan.FromHours(2));
+        Assert.InRange((await site.Sessions.GetTimeToLiveAsync(created.Id))!.Value, TimeSpan.FromMinutes(119), TimeSpan.FromHours(2));
+        Assert.True(await site.Sessions.TouchAsync(created.Id));
+        Assert.InRange((await site.Sessions.GetTimeToLiveAsync(created.Id))!.Value, TimeSpan.FromMinutes(9.9), TimeSpan.FromMinutes(10));
+    }
+
+    [Fact]
+    public async Task Every_operation_is_one_round_trip()
+    {
+        using var proxy = new RedisProxy(Server.Address);
+        var site = await StartAsync(redis: proxy.Address);
+        async Task<string[]> Run()
+        {
+            var created = await site.Sessions.CreateAsync([new("a", Value)]);
+            await site.Sessions.GetAsync(created.Id);
+            await site.Sessions.GetFieldAsync(created.Id, "a");
+            await site.Sessions.SetFieldsAsync(created.Id, [new("a", Value), new("b", Value)]);
+            await site.Sessions.RemoveFieldAsync(created.Id, "a");
+            await site.Sessions.GetFieldNamesAsync(created.Id);
+            await site.Sessions.ExistsAsync(created.Id);
+            await site.Sessions.TouchAsync(created.Id);
+            await site.Sessions.GetTimeToLiveAsync(created.Id);
+            await site.Sessions.ExtendAsync(created.Id, TimeSpan.FromMinutes(1));
+            await site.Sessions.DestroyAsync(created.Id);
+            return [.. proxy.Snapshot().Commands];
+        }
+
+        var warm = (await Run()).Length;
+        Assert.Equal(11, (await Run()).Length - warm);
+    }
+}
+
+public sealed class SessionRepositoryOnGarnet(InProcessGarnet server) : SessionRepositoryTests(server);
+
+public sealed class SessionRepositoryOnRedis(LocalRedis server) : SessionRepositoryTests(server);
+
+public sealed class SessionRepositoryInContainer(ContainerRedis server) : SessionRepositoryTests(server);
+
+public sealed class SessionRepositoryOnGivenServer(GivenRedis server) : SessionRepositoryTests(server);
