@@ -64,17 +64,23 @@ internal sealed class SessionPreloadPolicy(IOptions<RedisSessionOptions> options
         return Task.CompletedTask;
     }
 
-    private static Endpoint Wrap(Endpoint endpoint) => ShouldWrap(endpoint)
-        ? new RouteEndpoint(
-            Preload(endpoint.RequestDelegate!),
-            ((RouteEndpoint)endpoint).RoutePattern,
-            ((RouteEndpoint)endpoint).Order,
-            endpoint.Metadata,
-            endpoint.DisplayName)
-        : endpoint;
+    private static Endpoint Wrap(Endpoint endpoint)
+    {
+        if (!ShouldWrap(endpoint))
+        {
+            return endpoint;
+        }
 
+        var preload = Preload(endpoint.RequestDelegate!);
+        return endpoint is RouteEndpoint route
+            ? new RouteEndpoint(preload, route.RoutePattern, route.Order, route.Metadata, route.DisplayName)
+            : new Endpoint(preload, endpoint.Metadata, endpoint.DisplayName);
+    }
+
+    // A dynamic controller route ends in a plain endpoint; a type of somebody's own is left as it is.
     private static bool ShouldWrap(Endpoint endpoint) =>
-        endpoint is RouteEndpoint { RequestDelegate: not null }
+        endpoint.RequestDelegate is not null
+        && (endpoint is RouteEndpoint || endpoint.GetType() == typeof(Endpoint))
         && endpoint.Metadata.GetMetadata<SessionPreloadAttribute>() is not { Enabled: false }
         && endpoint.Metadata.GetMetadata<StaticAssetDescriptor>() is null;
 

@@ -1,0 +1,36 @@
+using Microsoft.AspNetCore.Authentication.Cookies;
+using MvcSample;
+
+var builder = WebApplication.CreateBuilder(args);
+
+var redis = builder.Configuration.GetConnectionString("Redis");
+Console.WriteLine(redis is null
+    ? "Sessions are kept in an in-process Garnet and end with this process; set ConnectionStrings__Redis=host:port to use a Redis."
+    : "Sessions are kept in the Redis of ConnectionStrings:Redis.");
+redis ??= EmbeddedRedis.Start(builder);
+
+// The one line that puts sessions on Redis.
+builder.Services.AddRedisSession(redis, options => options.AbsoluteTimeout = TimeSpan.FromHours(12));
+
+builder.Services.AddSession(options =>
+{
+    options.Cookie.IsEssential = true;
+    options.Cookie.SameSite = SameSiteMode.Lax;
+    options.IdleTimeout = TimeSpan.FromMinutes(20);
+});
+builder.Services.AddAuthentication(CookieAuthenticationDefaults.AuthenticationScheme).AddCookie(options =>
+{
+    options.LoginPath = "/Account/SignIn";
+    options.AccessDeniedPath = "/Account/SignIn";
+});
+builder.Services.AddAuthorization();
+builder.Services.AddControllersWithViews();
+
+var app = builder.Build();
+app.UseStaticFiles();
+app.UseRouting();
+app.UseSession();
+app.UseAuthentication();
+app.UseAuthorization();
+app.MapControllerRoute("default", "{controller=Home}/{action=Index}/{id?}");
+app.Run();
