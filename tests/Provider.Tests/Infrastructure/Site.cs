@@ -41,6 +41,7 @@ public sealed class Site : IAsyncDisposable
         fleet ??= new Fleet();
         var log = new CapturedLog();
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { EnvironmentName = Environments.Production });
+        builder.Configuration.Sources.Clear();
         builder.WebHost.UseTestServer();
         builder.Logging.ClearProviders().SetMinimumLevel(LogLevel.Trace).AddProvider(log);
         builder.Services.AddDataProtection().UseEphemeralDataProtectionProvider();
