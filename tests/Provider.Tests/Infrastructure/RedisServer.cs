@@ -39,6 +39,17 @@ public abstract class RedisServer : IAsyncLifetime
 
     protected abstract Task StartAsync();
 
+    /// <summary>For tests that need a redis-server of their own.</summary>
+    public static void SkipUnlessInstalled()
+    {
+        if (!RedisProcess.IsInstalled && OnCI)
+        {
+            Assert.Fail("CI must have redis-server on PATH.");
+        }
+
+        Assert.SkipUnless(RedisProcess.IsInstalled, "There is no redis-server on PATH.");
+    }
+
     public void SkipIfMissing()
     {
         if (Missing is not null && OnCI && RequiredOnCI)

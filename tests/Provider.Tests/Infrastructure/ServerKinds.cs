@@ -1,7 +1,4 @@
-using System.Net;
-using System.Net.Sockets;
 using DotNet.Testcontainers.Images;
-using Garnet;
 using Testcontainers.Redis;
 
 [assembly: AssemblyFixture(typeof(InProcessGarnet))]
@@ -14,29 +11,19 @@ namespace RedisSessions.Tests.Infrastructure;
 /// <summary>Garnet in this process: always there.</summary>
 public sealed class InProcessGarnet : RedisServer
 {
-    private GarnetServer? _server;
+    private EmbeddedGarnet? _garnet;
 
     protected override Task StartAsync()
     {
-        var port = FreePort();
-        _server = new GarnetServer(["--port", $"{port}", "--bind", "127.0.0.1", "--lua", "true", "-q", "true", "--logger-level", "Error"]);
-        _server.Start();
-        Address = $"127.0.0.1:{port}";
+        _garnet = new EmbeddedGarnet();
+        Address = _garnet.Address;
         return Task.CompletedTask;
     }
 
     public override async ValueTask DisposeAsync()
     {
         await base.DisposeAsync();
-        _server?.Dispose();
-    }
-
-    /// <summary>A port that was free a moment ago.</summary>
-    public static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
+        _garnet?.Dispose();
     }
 }
 

@@ -35,7 +35,7 @@ public sealed class SampleSite : IDisposable
         var root = here.Parent!.Parent!.Parent!.Parent!.Parent!.FullName;
         var folder = Path.Combine(root, "samples", "MvcSample");
         var dll = Path.Combine(folder, "bin", here.Parent.Name, here.Name, "MvcSample.dll");
-        var address = new Uri($"http://127.0.0.1:{InProcessGarnet.FreePort()}");
+        var address = new Uri($"http://127.0.0.1:{EmbeddedGarnet.FreePort()}");
         var start = new ProcessStartInfo("dotnet", [dll, "--urls", address.ToString(), "--contentRoot", folder])
         {
             RedirectStandardOutput = true,

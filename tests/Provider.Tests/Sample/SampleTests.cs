@@ -104,7 +104,7 @@ public sealed class SampleTests : IAsyncLifetime
     [Fact]
     public async Task It_uses_the_redis_of_its_configuration()
     {
-        RedisProcess.SkipIfNotInstalled();
+        RedisServer.SkipUnlessInstalled();
         using var redis = await RedisProcess.StartAsync();
         using var site = await SampleSite.StartAsync(redis.Address);
         var page = await OpenAsync(site, "/Session");

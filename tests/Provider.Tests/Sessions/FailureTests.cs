@@ -10,7 +10,7 @@ public sealed class FailureTests : IAsyncDisposable
     private readonly List<IDisposable> _servers = [];
     private readonly List<Site> _sites = [];
 
-    public FailureTests() => RedisProcess.SkipIfNotInstalled();
+    public FailureTests() => RedisServer.SkipUnlessInstalled();
 
     private async Task<RedisProcess> RedisAsync(params string[] arguments)
     {

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using StackExchange.Redis;
 
-namespace RedisSessions.Tests.Infrastructure;
+namespace RedisSessions.Testing;
 
 /// <summary>A redis-server of a test's own, to stop, pause and restart for real.</summary>
 public sealed class RedisProcess : IDisposable
@@ -23,19 +23,9 @@ public sealed class RedisProcess : IDisposable
 
     public string Address => $"127.0.0.1:{Port}";
 
-    public static void SkipIfNotInstalled()
-    {
-        if (!IsInstalled && RedisServer.OnCI)
-        {
-            Assert.Fail("CI must have redis-server on PATH.");
-        }
-
-        Assert.SkipUnless(IsInstalled, "There is no redis-server on PATH.");
-    }
-
     public static async Task<RedisProcess> StartAsync(params string[] arguments)
     {
-        var process = new RedisProcess(InProcessGarnet.FreePort(), arguments);
+        var process = new RedisProcess(EmbeddedGarnet.FreePort(), arguments);
         await process.StartAgainAsync();
         return process;
     }
@@ -52,19 +42,25 @@ public sealed class RedisProcess : IDisposable
         _process.BeginOutputReadLine();
         _process.ErrorDataReceived += (_, _) => { };
         _process.BeginErrorReadLine();
-        await Eventually.TrueAsync(async () =>
+        await AnswersAsync();
+    }
+
+    private async Task AnswersAsync()
+    {
+        var limit = Stopwatch.StartNew();
+        while (true)
         {
             try
             {
                 await using var connection = await ConnectionMultiplexer.ConnectAsync($"{Address},connectTimeout=1000,connectRetry=1");
                 await connection.GetDatabase().PingAsync();
-                return true;
+                return;
             }
-            catch (RedisException)
+            catch (RedisException) when (limit.Elapsed < TimeSpan.FromSeconds(30))
             {
-                return false;
+                await Task.Delay(5);
             }
-        });
+        }
     }
 
     public void Stop()

@@ -2,7 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 
-namespace RedisSessions.Tests.Infrastructure;
+namespace RedisSessions.Testing;
 
 /// <summary>
 /// Stands between an application and Redis: delays, cuts, and counts what really crosses the wire (commands by name, bytes

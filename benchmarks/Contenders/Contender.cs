@@ -1,0 +1,53 @@
+using Microsoft.AspNetCore.Session;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using StackExchange.Redis;
+
+namespace RedisSessions.Benchmarks.Contenders;
+
+/// <summary>How each contender is registered, as its own documentation says.</summary>
+public static class Contender
+{
+    public const string Ours = "RedisSessions";
+    public const string OursWithoutCopies = "RedisSessions, no copies";
+    public const string OursDedicated = "RedisSessions, dedicated threads";
+    public const string Microsoft = "Microsoft";
+    public const string JsonBlob = "JSON blob";
+    public const string Ping = "PING limit";
+
+    public static IServiceCollection Add(IServiceCollection services, string contender, string redis, string? prefix = null)
+    {
+        prefix ??= contender.Replace(" ", "", StringComparison.Ordinal).Replace(",", "", StringComparison.Ordinal) + ":";
+        switch (contender)
+        {
+            case Ours:
+                services.AddRedisSession(redis, o => o.KeyPrefix = prefix);
+                break;
+            case OursWithoutCopies:
+                services.AddRedisSession(redis, o => (o.KeyPrefix, o.LocalCache.SizeLimit) = (prefix, 0));
+                break;
+            case OursDedicated:
+                services.AddRedisSession(redis, o => (o.KeyPrefix, o.UseDedicatedThreads) = (prefix, true));
+                break;
+            case Microsoft:
+                services.AddStackExchangeRedisCache(o => (o.Configuration, o.InstanceName) = (redis, prefix));
+                services.AddSession();
+                break;
+            case JsonBlob:
+                services.AddSingleton<IConnectionMultiplexer>(_ => ConnectionMultiplexer.Connect(redis));
+                services.AddSingleton(provider => new JsonBlobSessions(provider.GetRequiredService<IConnectionMultiplexer>().GetDatabase(), prefix));
+                services.AddSession();
+                services.Replace(ServiceDescriptor.Singleton<ISessionStore, JsonBlobSessionStore>());
+                break;
+            case Ping:
+                services.AddSession();
+                services.AddSingleton<IConnectionMultiplexer>(_ => ConnectionMultiplexer.Connect(redis));
+                services.Replace(ServiceDescriptor.Singleton<ISessionStore>(provider =>
+                    new PingSessionStore(provider.GetRequiredService<IConnectionMultiplexer>().GetDatabase())));
+                break;
+            default:
+                throw new ArgumentException($"There is no contender {contender}.", nameof(contender));
+        }
+
+        return services;
+    }
+}
