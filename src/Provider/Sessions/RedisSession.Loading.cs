@@ -11,7 +11,7 @@ internal sealed partial class RedisSession
 {
     private Availability _availability;
     private SessionCopy? _copy;
-    private Task<RedisResult>? _reply;
+    private SessionHash.LoadReply? _reply;
     private Exception? _loadFailure;
 
     private enum Availability
@@ -45,7 +45,7 @@ internal sealed partial class RedisSession
         catch (Exception exception)
         {
             // The client throws at once where it knows that there is no connection; readers meet that where they wait.
-            _reply = Task.FromException<RedisResult>(exception);
+            _reply = new SessionHash.LoadReply(Task.FromException<RedisResult>(exception), null);
         }
     }
 
@@ -76,7 +76,7 @@ internal sealed partial class RedisSession
 
         try
         {
-            Accept(await ReplyAsync(cancellationToken).ConfigureAwait(false));
+            await ReplyAsync(_reply!.Value, cancellationToken).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -96,17 +96,18 @@ internal sealed partial class RedisSession
         }
     }
 
-    private async Task<RedisResult> ReplyAsync(CancellationToken cancellationToken)
+    private async Task ReplyAsync(SessionHash.LoadReply reply, CancellationToken cancellationToken)
     {
         try
         {
-            return await WithinIOTimeout(_reply!, cancellationToken).ConfigureAwait(false);
+            var fields = reply.Fields is null ? null : await WithinIOTimeout(reply.Fields, cancellationToken).ConfigureAwait(false);
+            Accept(await WithinIOTimeout(reply.Script, cancellationToken).ConfigureAwait(false), fields);
         }
         catch (RedisServerException exception) when (RedisScript.IsMissing(exception))
         {
-            var database = await _store.Hash.Connection.GetDatabaseAsync().ConfigureAwait(false);
-            _reply = _store.Hash.RetryLoadAsync(database, _key, _idleTimeout, KnownVersion);
-            return await WithinIOTimeout(_reply, cancellationToken).ConfigureAwait(false);
+            var retry = _store.Hash.RetryLoadAsync(_key, _idleTimeout, KnownVersion);
+            _reply = new SessionHash.LoadReply(retry, null);
+            Accept(await WithinIOTimeout(retry, cancellationToken).ConfigureAwait(false), null);
         }
     }
 
@@ -150,7 +151,7 @@ internal sealed partial class RedisSession
                 StartLoading();
             }
 
-            Accept(WaitForReply(_reply!));
+            WaitForReply(_reply!.Value);
         }
         catch (Exception exception)
         {
@@ -159,37 +160,41 @@ internal sealed partial class RedisSession
         }
     }
 
-    private RedisResult WaitForReply(Task<RedisResult> reply)
+    private void WaitForReply(SessionHash.LoadReply reply)
     {
         try
         {
-            if (!reply.Wait(_ioTimeout))
+            if (!reply.Last.Wait(_ioTimeout))
             {
                 throw new TimeoutException("Timed out loading the session.");
             }
 
-            return reply.GetAwaiter().GetResult();
+            // Redis answers in order, but a script that failed to be sent has no place in that order.
+            reply.Script.Wait(_ioTimeout);
+            Accept(reply.Script.GetAwaiter().GetResult(), reply.Fields?.GetAwaiter().GetResult());
         }
         catch (AggregateException exception) when (exception.InnerException is { } inner)
         {
-            if (RedisScript.IsMissing(inner))
+            if (!RedisScript.IsMissing(inner))
             {
-                return _store.Hash.RetryLoad(_key, _idleTimeout, KnownVersion);
+                throw inner;
             }
 
-            throw inner;
+            Accept(_store.Hash.RetryLoad(_key, _idleTimeout, KnownVersion), null);
         }
     }
 
-    private void Accept(RedisResult reply)
+    private void Accept(RedisResult reply, HashEntry[]? fields)
     {
         if (reply.Length >= 0)
         {
-            _loaded = SessionSnapshot.Parse(reply);
-            _store.Copies.Set(_key, _loaded);
-            _store.Metrics.CopyMisses.Add(1);
+            AcceptFields(SessionSnapshot.Parse(reply));
         }
-        else if ((long)reply == SessionScripts.Unchanged)
+        else if ((long)reply != SessionScripts.Missing && fields is { Length: > 0 })
+        {
+            AcceptFields(SessionSnapshot.Parse(fields));
+        }
+        else if ((long)reply != SessionScripts.Missing && fields is null)
         {
             _loaded = _copy!.Session;
             _store.Copies.Validated(_copy);
@@ -208,5 +213,12 @@ internal sealed partial class RedisSession
             _store.Metrics.Loaded.Add(1);
             _store.Logger.SessionLoaded(_id, loaded.Fields.Count);
         }
+    }
+
+    private void AcceptFields(SessionSnapshot session)
+    {
+        _loaded = session;
+        _store.Copies.Set(_key, session);
+        _store.Metrics.CopyMisses.Add(1);
     }
 }

@@ -28,6 +28,9 @@ internal static class FieldNames
 
     public static bool IsMetadata(string field) => field is ['@', not '@', ..] or "@";
 
+    /// <summary>One string for each metadata name, however many sessions have it.</summary>
+    public static string Intern(string metadata) => string.IsInterned(metadata) ?? metadata;
+
     public static string Encode(string key) => key is ['@', ..] ? "@" + key : key;
 
     public static string Decode(string field) => field is ['@', '@', ..] ? field[1..] : field;

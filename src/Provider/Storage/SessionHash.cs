@@ -6,41 +6,53 @@ namespace RedisSessions.Storage;
 internal sealed class SessionHash(RedisConnection connection, SessionTimeouts timeouts)
 {
     private const int LoadArguments = 4;
-    private const int CommitHeader = 7;
+    private const int CommitHeader = 8;
 
     public RedisConnection Connection { get; } = connection;
 
     public SessionTimeouts Timeouts { get; } = timeouts;
 
     /// <summary>
-    /// Sends a load at once. On a live connection the task is the client's own, so waiting on it needs no other thread. It
-    /// may fail with NOSCRIPT; <see cref="RetryLoadAsync"/> then sends it again with the script.
+    /// Sends a load at once. On a live connection the reply's tasks are the client's own, so waiting on them needs no other
+    /// thread. They may fail with NOSCRIPT; <see cref="RetryLoadAsync"/> then sends it again with the script.
     /// </summary>
-    public Task<RedisResult> StartLoad(string key, TimeSpan idleTimeout, long knownVersion)
+    public LoadReply StartLoad(string key, TimeSpan idleTimeout, long knownVersion)
     {
-        var values = LoadValues(idleTimeout, knownVersion);
-        return Connection.Database is { } database
-            ? SessionScripts.Load.SendByHash(database, [key], values)
-            : ConnectAndLoadAsync(key, values);
+        if (Connection.Database is not { } database)
+        {
+            return new LoadReply(ConnectAndLoadAsync(key, idleTimeout, knownVersion), null);
+        }
+
+        var script = SessionScripts.Load.SendByHash(database, [key], LoadValues(idleTimeout, knownVersion));
+        return new LoadReply(script, knownVersion == SessionSnapshot.UnknownVersion ? database.HashGetAllAsync(key) : null);
     }
 
-    private async Task<RedisResult> ConnectAndLoadAsync(string key, RedisValue[] values) =>
-        await SessionScripts.Load.EvaluateAsync(await Connection.GetDatabaseAsync().ConfigureAwait(false), [key], values).ConfigureAwait(false);
+    private async Task<RedisResult> ConnectAndLoadAsync(string key, TimeSpan idleTimeout, long knownVersion)
+    {
+        var database = await Connection.GetDatabaseAsync().ConfigureAwait(false);
+        return await SessionScripts.Load.EvaluateAsync(database, [key], LoadValues(idleTimeout, OrAny(knownVersion))).ConfigureAwait(false);
+    }
 
     /// <summary>The load again, for a server that answered NOSCRIPT, on the calling thread alone.</summary>
     public RedisResult RetryLoad(string key, TimeSpan idleTimeout, long knownVersion) =>
         Connection.Database is { } database
-            ? SessionScripts.Load.EvaluateSource(database, [key], LoadValues(idleTimeout, knownVersion))
+            ? SessionScripts.Load.EvaluateSource(database, [key], LoadValues(idleTimeout, OrAny(knownVersion)))
             : throw new InvalidOperationException("There is no Redis connection.");
 
-    public Task<RedisResult> RetryLoadAsync(IDatabase database, string key, TimeSpan idleTimeout, long knownVersion) =>
-        SessionScripts.Load.SendSource(database, [key], LoadValues(idleTimeout, knownVersion));
+    public async Task<RedisResult> RetryLoadAsync(string key, TimeSpan idleTimeout, long knownVersion)
+    {
+        var database = await Connection.GetDatabaseAsync().ConfigureAwait(false);
+        return await SessionScripts.Load.SendSource(database, [key], LoadValues(idleTimeout, OrAny(knownVersion))).ConfigureAwait(false);
+    }
+
+    // A version that no session has, so that the script itself answers with all fields.
+    private static long OrAny(long knownVersion) => knownVersion == SessionSnapshot.UnknownVersion ? -1 : knownVersion;
 
     private RedisValue[] LoadValues(TimeSpan idleTimeout, long knownVersion)
     {
         var values = new RedisValue[LoadArguments];
         WriteTimes(values, idleTimeout);
-        values[3] = knownVersion == 0 ? RedisValue.EmptyString : knownVersion;
+        values[3] = knownVersion == SessionSnapshot.UnknownVersion ? RedisValue.EmptyString : knownVersion;
         return values;
     }
 
@@ -63,7 +75,8 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
         var values = new RedisValue[CommitHeader + (2 * set) + removed];
         var next = WriteHeader(values, idleTimeout, loaded);
         values[5] = delta.IsCleared ? 1 : 0;
-        values[6] = set;
+        values[6] = delta.Metadata.Count > 0 ? 1 : 0;
+        values[7] = set;
         var nextSet = CommitHeader;
         var nextRemoved = CommitHeader + (2 * set);
         foreach (var (name, value) in delta.Fields)
@@ -198,6 +211,15 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
             var version = (long)reply[0];
             return new Committed(version == expectedVersion ? version : SessionSnapshot.UnknownVersion, (long)reply[1]);
         }
+    }
+
+    /// <summary>
+    /// The script's answer and, where no copy was held, the fields behind it in the same round trip. The fields arrive
+    /// last, so whoever waits for <see cref="Last"/> has both.
+    /// </summary>
+    internal readonly record struct LoadReply(Task<RedisResult> Script, Task<HashEntry[]>? Fields)
+    {
+        public Task Last => Fields ?? (Task)Script;
     }
 
     internal readonly record struct Incremented(Committed Committed, byte[] Value);

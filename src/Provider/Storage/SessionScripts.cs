@@ -30,55 +30,85 @@ internal static class SessionScripts
         """;
 
     /// <summary>
-    /// Leaves <c>version</c> and <c>created</c>, both false where there is no session. A hash without them is somebody
-    /// else's: it is refused and left as it is.
+    /// Leaves <c>version</c> and <c>created</c>, both false where there is no session, and the session's own timeouts. A hash
+    /// without readable metadata is somebody else's: it is refused and left as it is.
     /// </summary>
     private const string ReadIdentity =
         """
         local key = KEYS[1]
-        local identity = redis.call('HMGET', key, '@v', '@c')
-        local version, created = identity[1], identity[2]
+        local identity = redis.call('HMGET', key, '@v', '@c', '@i', '@a')
+        local version, created, own_idle, own_absolute = identity[1], identity[2], identity[3], identity[4]
         if not (version and created and tonumber(version) and tonumber(created)) then
           if redis.call('EXISTS', key) == 1 then
             return redis.error_reply('BADSESSION the hash has no readable metadata')
           end
-          version, created = false, false
+          version, created, own_idle, own_absolute = false, false, false, false
         end
 
         """;
 
     /// <summary>
     /// Slides the TTL to the idle timeout or to what is left of the absolute timeout, whichever is shorter. In that last
-    /// stretch the TTL no longer tells when the session was last used, so that time is kept. Needs locals
-    /// <c>created</c>, <c>now</c>, <c>idle</c> and <c>absolute</c> (strings; the timeouts are defaults); calls
-    /// <c>slide()</c>, which answers false after deleting a session past its absolute timeout.
+    /// stretch the TTL no longer tells when the session was last used, so that time is kept. Needs locals <c>created</c>,
+    /// <c>own_idle</c>, <c>own_absolute</c>, <c>now</c>, <c>idle</c> and <c>absolute</c> (strings; the last two are
+    /// defaults). <c>left()</c> answers what is left of the absolute timeout, false if it is over, nil if there is none;
+    /// <c>slide()</c> answers false after deleting a session past it.
     /// </summary>
     private const string Slide =
         """
+        local function left()
+          local limit = own_absolute or absolute
+          if limit == '0' then return nil end
+          local rest = tonumber(created) + tonumber(limit) - tonumber(now)
+          return rest > 0 and rest
+        end
         local function slide()
-          local own = redis.call('HMGET', key, '@i', '@a')
-          local ttl = tonumber(own[1] or idle)
-          local limit = tonumber(own[2] or absolute)
-          if limit > 0 then
-            local left = tonumber(created) + limit - tonumber(now)
-            if left <= 0 then
-              redis.call('DEL', key)
-              return false
-            end
-            if left < ttl then
-              ttl = left
-              redis.call('HSET', key, '@l', now)
-            end
+          local ttl = own_idle or idle
+          local rest = left()
+          if rest == false then
+            redis.call('DEL', key)
+            return false
           end
-          redis.call('PEXPIRE', key, string.format('%d', ttl))
+          if rest and rest < tonumber(ttl) then
+            ttl = string.format('%d', rest)
+            redis.call('HSET', key, '@l', now)
+          end
+          redis.call('PEXPIRE', key, ttl)
           return true
         end
 
         """;
 
+    /// <summary>What <see cref="Commit"/> and <see cref="Increment"/> begin with: ARGV up to the version to start from.</summary>
+    private const string BeginChange =
+        ReadIdentity +
+        """
+        local now, idle, absolute = ARGV[1], ARGV[2], ARGV[3]
+        if ARGV[4] ~= '' and created ~= ARGV[4] then return 0 end
+
+        """ + Slide +
+        """
+        if version and left() == false then
+          redis.call('DEL', key)
+          if ARGV[4] ~= '' then return 0 end
+          version, own_idle, own_absolute = false, false, false
+        end
+        local next_version = ARGV[5]
+        if version then
+          next_version = string.format('%.0f', tonumber(version) + 1)
+        else
+          created = now
+        end
+
+        """;
+
     /// <summary>
-    /// ARGV: now, default idle timeout, default absolute timeout (0: none), the version of the caller's copy (empty: none).
-    /// Answers <see cref="Missing"/>, <see cref="Unchanged"/> or all fields. Slides the TTL in the same step.
+    /// ARGV: now, default idle timeout, default absolute timeout (0: none), the version of the caller's copy. Answers
+    /// <see cref="Missing"/>, <see cref="Unchanged"/> or all fields. Slides the TTL in the same step.
+    /// <para>
+    /// Without a version it answers <see cref="Missing"/> or <see cref="Unchanged"/> only: the caller then sends HGETALL
+    /// behind it, in the same round trip, because values that pass through Lua are copied twice.
+    /// </para>
     /// </summary>
     public static RedisScript Load { get; } = new(
         ReadIdentity +
@@ -89,14 +119,15 @@ internal static class SessionScripts
         """ + Slide +
         """
         if not slide() then return 0 end
-        if version == ARGV[4] then return 1 end
+        if ARGV[4] == '' or version == ARGV[4] then return 1 end
         return redis.call('HGETALL', key)
         """);
 
     /// <summary>
     /// Applies a delta. ARGV: now, default idle timeout, default absolute timeout, creation time of the session that the
     /// caller loaded (empty: the caller saw none and may create it), version to start from on creation, 1 to remove what is
-    /// there first, count of fields to set, then their names and values, then names to remove.
+    /// there first, 1 if timeouts are among the fields, count of fields to set, then their names and values, then names to
+    /// remove.
     /// <para>
     /// Answers <see cref="Missing"/> and writes nothing when the session that the caller loaded is gone, even if another
     /// has since been created under its id: a session never comes back from the dead. Else answers the new version and the
@@ -104,17 +135,8 @@ internal static class SessionScripts
     /// </para>
     /// </summary>
     public static RedisScript Commit { get; } = new(
-        CallInPieces + ReadIdentity +
+        CallInPieces + BeginChange +
         """
-        local now, idle, absolute = ARGV[1], ARGV[2], ARGV[3]
-        if ARGV[4] ~= '' and created ~= ARGV[4] then return 0 end
-
-        """ + Slide +
-        """
-        if version and not slide() then
-          if ARGV[4] ~= '' then return 0 end
-          version = false
-        end
         if ARGV[6] == '1' then
           local doomed = {}
           for _, name in ipairs(redis.call('HKEYS', key)) do
@@ -124,17 +146,17 @@ internal static class SessionScripts
           end
           call_in_pieces('HDEL', key, doomed, 1, #doomed)
         end
-        local last_set = 7 + 2 * tonumber(ARGV[7])
-        call_in_pieces('HSET', key, ARGV, 8, last_set)
+        local last_set = 8 + 2 * tonumber(ARGV[8])
+        local first_piece = math.min(last_set, 4008)
+        redis.call('HSET', key, '@v', next_version, '@c', created, unpack(ARGV, 9, first_piece))
+        call_in_pieces('HSET', key, ARGV, first_piece + 1, last_set)
         call_in_pieces('HDEL', key, ARGV, last_set + 1, #ARGV)
-        if version then
-          version = redis.call('HINCRBY', key, '@v', 1)
-        else
-          version, created = tonumber(ARGV[5]), now
-          redis.call('HSET', key, '@v', ARGV[5], '@c', created)
+        if ARGV[7] == '1' then
+          local own = redis.call('HMGET', key, '@i', '@a')
+          own_idle, own_absolute = own[1], own[2]
         end
         slide()
-        return {version, created}
+        return {tonumber(next_version), created}
         """);
 
     /// <summary>
@@ -142,26 +164,12 @@ internal static class SessionScripts
     /// amount. Answers <see cref="Missing"/>, or the new version, the creation time and the new value.
     /// </summary>
     public static RedisScript Increment { get; } = new(
-        ReadIdentity +
+        BeginChange +
         """
-        local now, idle, absolute = ARGV[1], ARGV[2], ARGV[3]
-        if ARGV[4] ~= '' and created ~= ARGV[4] then return 0 end
-
-        """ + Slide +
-        """
-        if version and not slide() then
-          if ARGV[4] ~= '' then return 0 end
-          version = false
-        end
         redis.call('HINCRBY', key, ARGV[6], ARGV[7])
-        if version then
-          version = redis.call('HINCRBY', key, '@v', 1)
-        else
-          version, created = tonumber(ARGV[5]), now
-          redis.call('HSET', key, '@v', ARGV[5], '@c', created)
-          slide()
-        end
-        return {version, created, redis.call('HGET', key, ARGV[6])}
+        redis.call('HSET', key, '@v', next_version, '@c', created)
+        slide()
+        return {tonumber(next_version), created, redis.call('HGET', key, ARGV[6])}
         """);
 
     /// <summary>
@@ -173,11 +181,14 @@ internal static class SessionScripts
         """
         local key = KEYS[1]
         local now, idle, absolute, created = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+        local own_idle, own_absolute
 
         """ + Slide +
         """
         redis.call('DEL', key)
         call_in_pieces('HSET', key, ARGV, 5, #ARGV)
+        local own = redis.call('HMGET', key, '@i', '@a')
+        own_idle, own_absolute = own[1], own[2]
         if slide() then return 1 end
         return 0
         """);
@@ -263,16 +274,17 @@ internal static class SessionScripts
         ReadIdentity +
         """
         if not version then return 0 end
+        local now, absolute, idle = ARGV[1], ARGV[2]
+
+        """ + Slide +
+        """
         local ttl = redis.call('PTTL', key) + tonumber(ARGV[3])
-        local limit = tonumber(redis.call('HGET', key, '@a') or ARGV[2])
-        if limit > 0 then
-          local left = tonumber(created) + limit - tonumber(ARGV[1])
-          if left <= 0 then
-            redis.call('DEL', key)
-            return 0
-          end
-          ttl = math.min(ttl, left)
+        local rest = left()
+        if rest == false then
+          redis.call('DEL', key)
+          return 0
         end
+        ttl = math.min(ttl, rest or ttl)
         redis.call('PEXPIRE', key, string.format('%d', ttl))
         return ttl
         """);

@@ -79,30 +79,41 @@ internal sealed class SessionSnapshot
 
     /// <summary>Takes the reply of HGETALL apart. Its arrays were made for this reply, so they are kept, not copied.</summary>
     /// <exception cref="FormatException">The version or the creation time is no number.</exception>
-    public static SessionSnapshot Parse(RedisResult reply)
+    public static SessionSnapshot Parse(ReadOnlySpan<HashEntry> entries)
     {
-        var length = reply.Length;
-        var fields = new Dictionary<string, byte[]>(length / 2, StringComparer.Ordinal);
+        var fields = new Dictionary<string, byte[]>(entries.Length, StringComparer.Ordinal);
         var metadata = new List<KeyValuePair<string, string>>(4);
         long version = 0;
-        for (var i = 0; i + 1 < length; i += 2)
+        foreach (var entry in entries)
         {
-            var name = (string)reply[i]!;
+            var name = (string)entry.Name!;
             if (!FieldNames.IsMetadata(name))
             {
-                fields[FieldNames.Decode(name)] = (byte[])reply[i + 1]!;
+                fields[FieldNames.Decode(name)] = (byte[])entry.Value!;
             }
             else if (name == FieldNames.Version)
             {
-                version = (long)reply[i + 1];
+                version = (long)entry.Value;
             }
             else
             {
-                metadata.Add(new(name, (string)reply[i + 1]!));
+                metadata.Add(new(FieldNames.Intern(name), (string)entry.Value!));
             }
         }
 
         return new SessionSnapshot(version, fields, [.. metadata]);
+    }
+
+    /// <summary>The same for HGETALL's reply as a script passes it on: names and values in turn.</summary>
+    public static SessionSnapshot Parse(RedisResult reply)
+    {
+        var entries = new HashEntry[reply.Length / 2];
+        for (var i = 0; i < entries.Length; i++)
+        {
+            entries[i] = new HashEntry((RedisValue)reply[2 * i], (RedisValue)reply[(2 * i) + 1]);
+        }
+
+        return Parse(entries);
     }
 
     /// <summary>What this request sees after its delta was applied to what it saw before (<see langword="null"/>: no session).</summary>
