@@ -1,32 +1,50 @@
+using System.Globalization;
 using BenchmarkDotNet.Running;
+using RedisSessions.Benchmarks.Caching;
 using RedisSessions.Benchmarks.Http;
+using RedisSessions.Benchmarks.Micro;
 using RedisSessions.Benchmarks.Results;
+using RedisSessions.Benchmarks.Users;
 using RedisSessions.Testing;
 
 switch (args)
 {
     case ["site", var contender, var redis, var port]:
-        await BenchmarkSite.RunAsync(contender, redis, int.Parse(port, System.Globalization.CultureInfo.InvariantCulture));
+        await BenchmarkSite.RunAsync(contender, redis, int.Parse(port, CultureInfo.InvariantCulture));
         break;
     case ["load"]:
         await LoadGenerator.RunAsync();
         break;
     case ["http", .. var rest]:
-        await HttpAsync(quick: rest is ["--quick"]);
+        await WithRedisAsync(redis => HttpAsync(redis, quick: rest is ["--quick"]));
+        break;
+    case ["users"]:
+        await WithRedisAsync(UserIndexRun.RunAsync);
+        break;
+    case ["cache"]:
+        await WithRedisAsync(CacheRun.RunAsync);
+        break;
+    case ["copies"]:
+        await CopiesRun.RunAsync();
         break;
     default:
         BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);
         break;
 }
 
-static async Task HttpAsync(bool quick)
+static async Task HttpAsync(string redis, bool quick)
 {
-    using var process = RedisProcess.IsInstalled ? await RedisProcess.StartAsync() : null;
-    using var garnet = process is null ? new EmbeddedGarnet() : null;
-    var redis = process?.Address ?? garnet!.Address;
     var rates = await new HttpRun(quick).RunAsync(redis);
     var memory = await MemoryRun.RunAsync(redis);
     await Report.WriteAsync(rates, memory, redis, quick);
+}
+
+// A redis-server on PATH, else Garnet.
+static async Task WithRedisAsync(Func<string, Task> run)
+{
+    using var process = RedisProcess.IsInstalled ? await RedisProcess.StartAsync() : null;
+    using var garnet = process is null ? new EmbeddedGarnet() : null;
+    await run(process?.Address ?? garnet!.Address);
 }
 
 public partial class Program;

@@ -5,41 +5,52 @@ using RedisSessions.Testing;
 namespace RedisSessions.Benchmarks.Http;
 
 /// <summary>
-/// The end-to-end comparison: every contender's site in a process of its own, driven from another, contenders in turn over
-/// several rounds, medians and ratios at the end.
+/// The end-to-end comparison: every contender's site in a process of its own, driven from another. The machine's own speed
+/// drifts by more than what is measured, so contenders take turns of half a second, and a ratio is the median of the
+/// ratios within a round, never one of figures taken minutes apart.
 /// </summary>
 internal sealed class HttpRun(bool quick)
 {
-    private static readonly string[] Contenders = [Contender.Ping, Contender.Ours, Contender.OursWithoutCopies, Contender.Microsoft, Contender.JsonBlob];
+    private static readonly string[] Contenders =
+        [Contender.Ping, Contender.Ours, Contender.OursDedicated, Contender.OursWithoutCopies, Contender.Microsoft, Contender.JsonBlob];
+
+    private static readonly string[] Ours = [Contender.Ours, Contender.OursDedicated, Contender.OursWithoutCopies];
 
     private readonly int[] _sizes = quick ? [10_000, 100_000] : [1_000, 10_000, 100_000, 1_000_000];
     private readonly int[] _connections = quick ? [64] : [32, 64];
-    private readonly int _rounds = quick ? 2 : 3;
-    private readonly int _milliseconds = quick ? 500 : 1_200;
+    private readonly int _rounds = quick ? 3 : 9;
+    private readonly int _milliseconds = quick ? 400 : 500;
+    private readonly List<Sample> _samples = [];
 
-    public async Task<IReadOnlyList<Measurement>> RunAsync(string redis)
+    public async Task<IReadOnlyList<Sample>> RunAsync(string redis)
     {
-        var samples = new Dictionary<(string Path, int Size, int Connections, string Contender), List<double>>();
         using var load = ChildProcess.Start("load");
         var sites = new Dictionary<string, RunningSite>();
         try
         {
-            foreach (var contender in Contenders.Append(Contender.OursDedicated))
+            foreach (var contender in Contenders)
             {
                 // Tiered compilation takes seconds of load to settle; the sites then stay for the whole run.
-                sites[contender] = await StartAsync(load, redis, contender, warmUpMilliseconds: quick ? 2_000 : 4_000);
+                sites[contender] = await StartAsync(load, redis, contender, warmUpMilliseconds: quick ? 1_500 : 4_000);
             }
 
             foreach (var size in _sizes)
             {
-                for (var round = 1; round <= _rounds; round++)
+                foreach (var site in sites.Values)
                 {
-                    foreach (var contender in sites.Keys.ToArray())
+                    await load.AskAsync($"fill {site.Port} {size}");
+                }
+
+                foreach (var connections in _connections)
+                {
+                    for (var round = 1; round <= _rounds; round++)
                     {
-                        await MeasureAsync(load, redis, sites, contender, size, round, samples);
+                        await RoundAsync(load, sites, size, connections, round);
                     }
                 }
             }
+
+            await StallAsync(load, sites);
         }
         finally
         {
@@ -49,7 +60,49 @@ internal sealed class HttpRun(bool quick)
             }
         }
 
-        return [.. samples.Select(sample => new Measurement(sample.Key.Path, sample.Key.Size, sample.Key.Connections, sample.Key.Contender, Median(sample.Value)))];
+        return _samples;
+    }
+
+    private async Task RoundAsync(ChildProcess load, Dictionary<string, RunningSite> sites, int size, int connections, int round)
+    {
+        foreach (var path in new[] { "/none", "/read-async", "/write", "/read-sync" })
+        {
+            foreach (var contender in path == "/read-sync" ? Ours : Contenders)
+            {
+                if (path != "/none" || size == 10_000)
+                {
+                    await SampleAsync(load, sites[contender], path, size, connections, contender, round);
+                }
+            }
+        }
+    }
+
+    /// <summary>What may leave a site stuck comes last: synchronous reads that nothing preloads.</summary>
+    private async Task StallAsync(ChildProcess load, Dictionary<string, RunningSite> sites)
+    {
+        const int Size = 10_000;
+        foreach (var site in sites.Values)
+        {
+            await load.AskAsync($"fill {site.Port} {Size}");
+        }
+
+        var connections = _connections[^1];
+        await SampleAsync(load, sites[Contender.OursDedicated], "/middleware-sync", Size, connections, Contender.OursDedicated, 1);
+        await SampleAsync(load, sites[Contender.Ours], "/middleware-sync", Size, connections, Contender.Ours, 1);
+        foreach (var contender in Contenders.Except(Ours))
+        {
+            await SampleAsync(load, sites[contender], "/read-sync", Size, connections, contender, 1);
+        }
+    }
+
+    private async Task SampleAsync(ChildProcess load, RunningSite site, string path, int size, int connections, string contender, int round)
+    {
+        // Long enough for a stall to be one.
+        var milliseconds = path == "/middleware-sync" || (path == "/read-sync" && !Ours.Contains(contender)) ? 4 * _milliseconds : _milliseconds;
+        var answer = (await load.AskAsync($"run {site.Port} {path} {connections} {milliseconds}")).Split(' ');
+        var rate = long.Parse(answer[0], CultureInfo.InvariantCulture) / double.Parse(answer[1], CultureInfo.InvariantCulture);
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{size / 1000,5} KB  {connections} connections  round {round}  {path,-17} {contender,-34} {rate,9:N0}/s"));
+        _samples.Add(new Sample(path, size, connections, contender, round, rate));
     }
 
     private static async Task<RunningSite> StartAsync(ChildProcess load, string redis, string contender, int warmUpMilliseconds)
@@ -66,65 +119,33 @@ internal sealed class HttpRun(bool quick)
         return site;
     }
 
-    private async Task MeasureAsync(
-        ChildProcess load,
-        string redis,
-        Dictionary<string, RunningSite> sites,
-        string contender,
-        int size,
-        int round,
-        Dictionary<(string, int, int, string), List<double>> samples)
-    {
-        await load.AskAsync($"fill {sites[contender].Port} {size}");
-        foreach (var connections in _connections)
-        {
-            foreach (var path in PathsOf(contender, size))
-            {
-                var answer = (await load.AskAsync($"run {sites[contender].Port} {path} {connections} {_milliseconds}")).Split(' ');
-                var rate = long.Parse(answer[0], CultureInfo.InvariantCulture) / double.Parse(answer[1], CultureInfo.InvariantCulture);
-                Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{size / 1000,5} KB  round {round}  {connections} connections  {path,-17} {contender,-34} {rate,9:N0}/s"));
-                if (!samples.TryGetValue((path, size, connections, contender), out var list))
-                {
-                    samples[(path, size, connections, contender)] = list = [];
-                }
-
-                list.Add(rate);
-                if (rate < 50)
-                {
-                    // Stalled: what is stuck in it would spoil the next figure.
-                    sites[contender].Process.Dispose();
-                    sites[contender] = await StartAsync(load, redis, contender, warmUpMilliseconds: 700);
-                    await load.AskAsync($"fill {sites[contender].Port} {size}");
-                }
-            }
-        }
-    }
-
-    private static IEnumerable<string> PathsOf(string contender, int size)
-    {
-        if (contender == Contender.OursDedicated)
-        {
-            // What it is for, and what it costs.
-            return size == 10_000 ? ["/read-async", "/read-sync", "/write", "/middleware-sync"] : [];
-        }
-
-        // What stalls comes last, so that its restart does not cost the others their warm-up.
-        string[] paths = ["/read-async", "/write", "/read-sync"];
-        if (size == 10_000)
-        {
-            paths = ["/none", .. paths, "/middleware-sync"];
-        }
-
-        return paths;
-    }
-
-    private static double Median(List<double> values)
-    {
-        values.Sort();
-        return values.Count % 2 == 1 ? values[values.Count / 2] : (values[(values.Count / 2) - 1] + values[values.Count / 2]) / 2;
-    }
-
     private sealed record RunningSite(ChildProcess Process, int Port);
 }
 
-internal sealed record Measurement(string Path, int Size, int Connections, string Contender, double PerSecond);
+/// <summary>One turn of one contender.</summary>
+internal sealed record Sample(string Path, int Size, int Connections, string Contender, int Round, double PerSecond);
+
+/// <summary>Medians over rounds.</summary>
+internal static class Samples
+{
+    public static double? Rate(this IEnumerable<Sample> samples, string path, int size, int connections, string contender) =>
+        Median(samples.Where(s => s.Path == path && s.Size == size && s.Connections == connections && s.Contender == contender).Select(s => s.PerSecond));
+
+    /// <summary>The median over rounds of one figure by another of the same round.</summary>
+    public static double? Ratio(this IReadOnlyList<Sample> samples, (string Path, string Contender) of, (string Path, string Contender) to, int size, int connections)
+    {
+        var here = samples.Where(s => s.Size == size && s.Connections == connections).ToArray();
+        var references = here.Where(s => (s.Path, s.Contender) == to).ToDictionary(s => s.Round, s => s.PerSecond);
+        return Median(here
+            .Where(s => (s.Path, s.Contender) == of && references.GetValueOrDefault(s.Round) > 0)
+            .Select(s => s.PerSecond / references[s.Round]));
+    }
+
+    private static double? Median(IEnumerable<double> values)
+    {
+        var sorted = values.Order().ToArray();
+        return sorted.Length == 0 ? null
+            : sorted.Length % 2 == 1 ? sorted[sorted.Length / 2]
+            : (sorted[(sorted.Length / 2) - 1] + sorted[sorted.Length / 2]) / 2;
+    }
+}

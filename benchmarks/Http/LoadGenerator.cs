@@ -20,18 +20,18 @@ internal static class LoadGenerator
     /// </summary>
     public static async Task RunAsync()
     {
-        var cookies = Array.Empty<string>();
+        var cookies = new Dictionary<int, string[]>();
         while (Console.ReadLine() is { } line)
         {
             var words = line.Split(' ');
             if (words[0] == "fill")
             {
-                cookies = await FillAsync(Number(words[1]), Number(words[2]));
+                cookies[Number(words[1])] = await FillAsync(Number(words[1]), Number(words[2]));
                 Console.WriteLine("ok");
             }
             else
             {
-                Console.WriteLine(await DriveAsync(Number(words[1]), words[2], Number(words[3]), Number(words[4]), cookies));
+                Console.WriteLine(await DriveAsync(Number(words[1]), words[2], Number(words[3]), Number(words[4]), cookies[Number(words[1])]));
             }
         }
     }

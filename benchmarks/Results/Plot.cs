@@ -13,7 +13,7 @@ internal static class Plot
     private static readonly (string Contender, string Color)[] Series =
         [(Contender.Ping, "#9aa5a1"), (Contender.Ours, "#1f6b4f"), (Contender.Microsoft, "#c46a1b"), (Contender.JsonBlob, "#5a6fb0")];
 
-    public static string Draw(IReadOnlyList<Measurement> rates)
+    public static string Draw(IReadOnlyList<Sample> rates)
     {
         var connections = rates.Max(rate => rate.Connections);
         var panels = new[] { ("/read-async", "Read"), ("/write", "Write one field"), ("/read-sync", "Synchronous read") };
@@ -29,14 +29,15 @@ internal static class Plot
 
         for (var i = 0; i < panels.Length; i++)
         {
-            DrawPanel(svg, [.. rates.Where(rate => rate.Path == panels[i].Item1 && rate.Connections == connections)], $"{panels[i].Item2}, {connections} connections, requests/s", 40 + (i * PanelHeight));
+            DrawPanel(svg, rates, panels[i].Item1, connections, $"{panels[i].Item2}, {connections} connections, requests/s", 40 + (i * PanelHeight));
         }
 
         return svg.AppendLine("</svg>").ToString();
     }
 
-    private static void DrawPanel(StringBuilder svg, Measurement[] rates, string title, int top)
+    private static void DrawPanel(StringBuilder svg, IReadOnlyList<Sample> samples, string path, int connections, string title, int top)
     {
+        var rates = samples.Where(rate => rate.Path == path && rate.Connections == connections).ToArray();
         var highest = Math.Max(1, rates.Max(rate => rate.PerSecond));
         var sizes = rates.Select(rate => rate.Size).Distinct().Order().ToArray();
         var baseline = top + PanelHeight - 35;
@@ -49,7 +50,7 @@ internal static class Plot
             svg.AppendLine(CultureInfo.InvariantCulture, $"<text x=\"{left + 70}\" y=\"{baseline + 18}\" text-anchor=\"middle\">{sizes[i] / 1000} KB</text>");
             for (var j = 0; j < Series.Length; j++)
             {
-                var rate = rates.FirstOrDefault(r => r.Size == sizes[i] && r.Contender == Series[j].Contender)?.PerSecond ?? 0;
+                var rate = rates.Rate(path, sizes[i], connections, Series[j].Contender) ?? 0;
                 var bar = rate / highest * height;
                 svg.AppendLine(CultureInfo.InvariantCulture, $"<rect x=\"{left + (j * 38)}\" y=\"{baseline - bar:0.0}\" width=\"32\" height=\"{bar:0.0}\" fill=\"{Series[j].Color}\"/><text x=\"{left + (j * 38) + 16}\" y=\"{baseline - bar - 4:0.0}\" font-size=\"10\" text-anchor=\"middle\">{rate / 1000:0.0}k</text>");
             }

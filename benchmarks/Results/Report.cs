@@ -11,7 +11,7 @@ namespace RedisSessions.Benchmarks.Results;
 internal static class Report
 {
     public static async Task WriteAsync(
-        IReadOnlyList<Measurement> rates,
+        IReadOnlyList<Sample> rates,
         IReadOnlyList<(string Contender, int FieldBytes, long Bytes)> memory,
         string redis,
         bool quick)
@@ -19,8 +19,10 @@ internal static class Report
         var text = new StringBuilder();
         text.AppendLine(CultureInfo.InvariantCulture, $"{DateTime.UtcNow:yyyy-MM-dd}, `dotnet run -c Release --project benchmarks -- http{(quick ? " --quick" : "")}`, {await MachineAsync(redis)}");
         text.AppendLine();
-        text.AppendLine("Requests per second, medians; in brackets the ratio to the PING limit, which sends one bare PING where a store would");
-        text.AppendLine("read or write. A session has ten fields that add up to its size and two small ones that the page reads or writes.");
+        text.AppendLine("Requests per second, medians over rounds in which contenders take turns of half a second; in brackets the median of the");
+        text.AppendLine("ratios to the PING limit in the same round. The limit sends one bare PING where a store would read or write. A session");
+        text.AppendLine("has ten fields that add up to its size and two small ones that the page reads or writes.");
+        AppendTargets(text, rates);
         foreach (var connections in rates.Select(rate => rate.Connections).Distinct().Order())
         {
             foreach (var (path, title) in new[]
@@ -29,7 +31,7 @@ internal static class Report
                 ("/middleware-sync", "read, synchronous, in a middleware"), ("/write", "read and write one field"),
             })
             {
-                AppendTable(text, [.. rates.Where(rate => rate.Connections == connections && rate.Path == path)], title, connections);
+                AppendTable(text, rates, path, title, connections);
             }
         }
 
@@ -49,27 +51,64 @@ internal static class Report
         await File.WriteAllTextAsync(Path.Combine(folder, "results.svg"), Plot.Draw(rates));
     }
 
-    private static void AppendTable(StringBuilder text, Measurement[] rates, string title, int connections)
+    private static void AppendTargets(StringBuilder text, IReadOnlyList<Sample> rates)
     {
-        if (rates.Length == 0)
+        text.AppendLine();
+        text.AppendLine("### What we hold ourselves to");
+        text.AppendLine();
+        text.AppendLine("| | target | measured |");
+        text.AppendLine("|---|---|---|");
+        foreach (var connections in rates.Select(rate => rate.Connections).Distinct().Order())
+        {
+            foreach (var size in rates.Where(rate => rate.Path == "/read-async").Select(rate => rate.Size).Distinct().Order())
+            {
+                var goal = size > 100_000 ? "0.85" : "0.90";
+                Row($"read / PING limit, {size / 1000} KB, {connections} connections", goal, rates.Ratio(("/read-async", Contender.Ours), ("/read-async", Contender.Ping), size, connections));
+                Row($"write / PING limit, {size / 1000} KB, {connections} connections", goal, rates.Ratio(("/write", Contender.Ours), ("/write", Contender.Ping), size, connections));
+            }
+
+            Row($"synchronous / asynchronous read, 10 KB, {connections} connections", "0.90", rates.Ratio(("/read-sync", Contender.Ours), ("/read-async", Contender.Ours), 10_000, connections));
+            Row($"read / Microsoft, 10 KB, {connections} connections", "1.8", rates.Ratio(("/read-async", Contender.Ours), ("/read-async", Contender.Microsoft), 10_000, connections));
+            Row($"write / Microsoft, 10 KB, {connections} connections", "1.5", rates.Ratio(("/write", Contender.Ours), ("/write", Contender.Microsoft), 10_000, connections));
+            Row($"read / Microsoft, 100 KB, {connections} connections", "4", rates.Ratio(("/read-async", Contender.Ours), ("/read-async", Contender.Microsoft), 100_000, connections));
+            Row($"write / Microsoft, 100 KB, {connections} connections", "4", rates.Ratio(("/write", Contender.Ours), ("/write", Contender.Microsoft), 100_000, connections));
+            Row($"read without copies / Microsoft, 10 KB, {connections} connections", "1.3", rates.Ratio(("/read-async", Contender.OursWithoutCopies), ("/read-async", Contender.Microsoft), 10_000, connections));
+        }
+
+        var most = rates.Max(rate => rate.Connections);
+        var middleware = rates.Rate("/middleware-sync", 10_000, most, Contender.OursDedicated) / rates.Rate("/read-async", 10_000, most, Contender.OursDedicated);
+        Row($"synchronous in a middleware / asynchronous read, dedicated threads, 10 KB, {most} connections", "0.5", middleware);
+
+        void Row(string what, string target, double? measured)
+        {
+            if (measured is { } value)
+            {
+                text.AppendLine(CultureInfo.InvariantCulture, $"| {what} | {target} | {value:0.00} |");
+            }
+        }
+    }
+
+    private static void AppendTable(StringBuilder text, IReadOnlyList<Sample> rates, string path, string title, int connections)
+    {
+        var here = rates.Where(rate => rate.Connections == connections && rate.Path == path).ToArray();
+        if (here.Length == 0)
         {
             return;
         }
 
-        var sizes = rates.Select(rate => rate.Size).Distinct().Order().ToArray();
+        var sizes = here.Select(rate => rate.Size).Distinct().Order().ToArray();
         text.AppendLine();
         text.AppendLine(CultureInfo.InvariantCulture, $"### {title}, {connections} connections");
         text.AppendLine();
         text.AppendLine($"| | {string.Join(" | ", sizes.Select(size => $"{size / 1000} KB"))} |");
         text.AppendLine($"|---|{string.Concat(sizes.Select(_ => "---|"))}");
-        foreach (var contender in rates.Select(rate => rate.Contender).Distinct())
+        foreach (var contender in here.Select(rate => rate.Contender).Distinct())
         {
             var cells = sizes.Select(size =>
             {
-                var limit = rates.FirstOrDefault(rate => rate.Size == size && rate.Contender == Contender.Ping)?.PerSecond;
-                return rates.FirstOrDefault(rate => rate.Size == size && rate.Contender == contender) is { } rate
-                    ? string.Create(CultureInfo.InvariantCulture, $"{rate.PerSecond:N0}{(limit > 0 ? $" ({rate.PerSecond / limit.Value:0.00})" : "")}")
-                    : "";
+                var rate = rates.Rate(path, size, connections, contender);
+                var ratio = rates.Ratio((path, contender), (path, Contender.Ping), size, connections);
+                return string.Create(CultureInfo.InvariantCulture, $"{rate:N0}{(ratio is null ? "" : $" ({ratio:0.00})")}");
             });
             text.AppendLine($"| {contender} | {string.Join(" | ", cells)} |");
         }

@@ -62,12 +62,12 @@ public sealed class RedisProxy : IDisposable
         }
     }
 
+    /// <summary>Cuts every connection and accepts no more. May be called again.</summary>
     public void Dispose()
     {
         _stop.Cancel();
         _listener.Stop();
         Cut();
-        _stop.Dispose();
     }
 
     private async Task AcceptAsync()

@@ -52,7 +52,8 @@ public static class RedisSessionServiceCollectionExtensions
         ArgumentNullException.ThrowIfNull(services);
 
         services.AddSession();
-        services.Replace(ServiceDescriptor.Singleton<ISessionStore, RedisSessionStore>());
+        services.TryAddSingleton<RedisSessionStore>();
+        services.Replace(ServiceDescriptor.Singleton<ISessionStore>(static provider => provider.GetRequiredService<RedisSessionStore>()));
         services.AddHttpContextAccessor();
 
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IConfigureOptions<RedisSessionOptions>, BindFromConfiguration>());

@@ -40,4 +40,22 @@ internal static partial class Log
 
     [LoggerMessage(102, LogLevel.Information, "Session destroyed; Id:{SessionId}", EventName = "SessionDestroyed")]
     public static partial void SessionDestroyed(this ILogger logger, Guid sessionId);
+
+    [LoggerMessage(110, LogLevel.Debug, "A write to the index of users' sessions was lost; the session's next heartbeat makes it again.", EventName = "UserIndexWriteLost")]
+    public static partial void UserIndexWriteLost(this ILogger logger, Exception exception);
+
+    [LoggerMessage(111, LogLevel.Warning, "Session {SessionId} could not be bound to the request's user; the next request tries again.", EventName = "SessionNotBound")]
+    public static partial void SessionNotBound(this ILogger logger, Guid sessionId, Exception exception);
+
+    [LoggerMessage(112, LogLevel.Warning, "A user signed in without a session, because Redis is away.", EventName = "SignedInWithoutSession")]
+    public static partial void SignedInWithoutSession(this ILogger logger, Exception exception);
+
+    [LoggerMessage(113, LogLevel.Warning, "A user signed out, but session {SessionId} could not be destroyed because Redis is away; it lives until its timeout.", EventName = "SignedOutWithoutSession")]
+    public static partial void SignedOutWithoutSession(this ILogger logger, Guid sessionId, Exception exception);
+
+    [LoggerMessage(114, LogLevel.Debug, "The index of users' sessions was pruned; Entries:{Count}", EventName = "UserIndexPruned")]
+    public static partial void UserIndexPruned(this ILogger logger, long count);
+
+    [LoggerMessage(115, LogLevel.Warning, "The index of users' sessions could not be pruned; the next round tries again.", EventName = "UserIndexNotPruned")]
+    public static partial void UserIndexNotPruned(this ILogger logger, Exception exception);
 }

@@ -15,19 +15,20 @@ namespace RedisSessions.Preloading;
 /// <para>
 /// Routing offers no hook between matching and running an endpoint, but a matcher policy may replace the endpoint it
 /// matched. The replacement is the same route endpoint in all that others look at (pattern, order, metadata, name); only
-/// its delegate waits first. It runs after every other policy, on what they left, and is made once per endpoint.
+/// its delegate waits first, and gives add-ons their turn between authentication and the endpoint. It runs after every other policy, on what they left, and is made once per endpoint.
 /// </para>
 /// </summary>
-internal sealed class SessionPreloadPolicy(IOptions<RedisSessionOptions> options) : MatcherPolicy, IEndpointSelectorPolicy
+internal sealed class SessionPreloadPolicy(IOptions<RedisSessionOptions> options, IEnumerable<SessionAddOn> addOns) : MatcherPolicy, IEndpointSelectorPolicy
 {
     private readonly ConditionalWeakTable<Endpoint, Endpoint> _wrapped = [];
+    private readonly SessionAddOn[] _addOns = [.. addOns];
 
     // The last to choose: others may still replace candidates (dynamic controllers) or drop them (host, method).
     public override int Order => int.MaxValue - 100;
 
     public bool AppliesToEndpoints(IReadOnlyList<Endpoint> endpoints)
     {
-        if (!options.Value.PreloadSession)
+        if (!options.Value.PreloadSession && _addOns.Length == 0)
         {
             return false;
         }
@@ -64,7 +65,7 @@ internal sealed class SessionPreloadPolicy(IOptions<RedisSessionOptions> options
         return Task.CompletedTask;
     }
 
-    private static Endpoint Wrap(Endpoint endpoint)
+    private Endpoint Wrap(Endpoint endpoint)
     {
         if (!ShouldWrap(endpoint))
         {
@@ -78,21 +79,47 @@ internal sealed class SessionPreloadPolicy(IOptions<RedisSessionOptions> options
     }
 
     // A dynamic controller route ends in a plain endpoint; a type of somebody's own is left as it is.
-    private static bool ShouldWrap(Endpoint endpoint) =>
+    private bool ShouldWrap(Endpoint endpoint) =>
         endpoint.RequestDelegate is not null
         && (endpoint is RouteEndpoint || endpoint.GetType() == typeof(Endpoint))
-        && endpoint.Metadata.GetMetadata<SessionPreloadAttribute>() is not { Enabled: false }
+        && (_addOns.Length > 0 || endpoint.Metadata.GetMetadata<SessionPreloadAttribute>() is not { Enabled: false })
         && endpoint.Metadata.GetMetadata<StaticAssetDescriptor>() is null;
 
-    private static RequestDelegate Preload(RequestDelegate next)
+    private RequestDelegate Preload(RequestDelegate next)
     {
-        return context => context.Features.Get<ISessionFeature>()?.Session is RedisSession { IsLoaded: false } session
-            ? LoadFirst(session, context)
-            : next(context);
+        return _addOns.Length == 0
+            ? context => context.Features.Get<ISessionFeature>()?.Session is RedisSession { IsLoaded: false } session
+                ? LoadFirst(session, context)
+                : next(context)
+            : context => context.Features.Get<ISessionFeature>()?.Session is RedisSession session
+                ? LoadAndAskAddOns(session, context)
+                : next(context);
 
         async Task LoadFirst(RedisSession session, HttpContext context)
         {
             await session.PreloadAsync().ConfigureAwait(false);
+            await next(context).ConfigureAwait(false);
+        }
+
+        async Task LoadAndAskAddOns(RedisSession session, HttpContext context)
+        {
+            if (!session.IsLoaded)
+            {
+                await session.PreloadAsync().ConfigureAwait(false);
+            }
+
+            if (session.IsLoaded)
+            {
+                foreach (var addOn in _addOns)
+                {
+                    var asked = addOn.BeforeEndpointAsync(session, context);
+                    if (!asked.IsCompletedSuccessfully)
+                    {
+                        await asked.ConfigureAwait(false);
+                    }
+                }
+            }
+
             await next(context).ConfigureAwait(false);
         }
     }

@@ -14,6 +14,8 @@ internal sealed partial class RedisSession
     /// <summary>The session was destroyed while this request held it: nothing that the request does may bring it back.</summary>
     private bool _gone;
 
+    public bool IsGone => _gone;
+
     private void CallBeforeResponse()
     {
         if (!_willBeCalledBeforeResponse && _context is { Response.HasStarted: false } context)
@@ -58,9 +60,14 @@ internal sealed partial class RedisSession
 
         var delta = _delta!;
         _delta = null;
-        if (_gone || (_loaded is null && !SetsAnything(delta)))
+        if (_gone || (_loaded is null && !delta.Creates && !SetsAnything(delta)))
         {
             return;
+        }
+
+        foreach (var addOn in _store.AddOns)
+        {
+            addOn.Committing(this, delta);
         }
 
         try
@@ -94,15 +101,20 @@ internal sealed partial class RedisSession
             return;
         }
 
-        if (_loaded is null)
-        {
-            _store.Metrics.Created.Add(1);
-            _store.Logger.SessionStarted(_id);
-        }
-
+        var isNew = _loaded is null;
         _loaded = SessionSnapshot.Apply(_loaded, delta, committed);
         _store.Copies.Set(_key, _loaded);
         _store.Metrics.Committed.Add(1);
+        if (isNew)
+        {
+            _store.Metrics.Created.Add(1);
+            _store.Logger.SessionStarted(_id);
+            foreach (var addOn in _store.AddOns)
+            {
+                addOn.Created(this);
+            }
+        }
+
         _store.Logger.SessionStored(_id, delta.Fields.Count);
     }
 

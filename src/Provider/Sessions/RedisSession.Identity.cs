@@ -53,6 +53,10 @@ internal sealed partial class RedisSession
         ChangeCookie(CookieChange.Replace, secret);
         _store.Metrics.Regenerated.Add(1);
         _store.Logger.SessionRegenerated(oldId, _id);
+        foreach (var addOn in _store.AddOns)
+        {
+            addOn.Regenerated(this, oldId);
+        }
     }
 
     /// <returns>False if the session was destroyed or expired meanwhile; then nothing is left under either id.</returns>
@@ -62,7 +66,7 @@ internal sealed partial class RedisSession
         while (true)
         {
             var written = await _store.Hash.WriteAsync(newKey, session, _idleTimeout).ConfigureAwait(false);
-            var (deleted, newer) = await _store.Hash.DeleteAtVersionAsync(_key, session.Version).ConfigureAwait(false);
+            var (deleted, newer) = await _store.Hash.DeleteAtVersionAsync(_id, session.Version).ConfigureAwait(false);
             if (written && deleted)
             {
                 _store.Copies.Remove(_key);
@@ -91,6 +95,10 @@ internal sealed partial class RedisSession
             _store.Copies.Remove(_key);
             _store.Metrics.Destroyed.Add(1);
             _store.Logger.SessionDestroyed(_id);
+            foreach (var addOn in _store.AddOns)
+            {
+                addOn.Destroyed(this, _id, _loaded);
+            }
         }
 
         Empty();
@@ -111,7 +119,7 @@ internal sealed partial class RedisSession
     }
 
     /// <summary>Continues as a session that does not exist yet, under a new secret that is sent if something is set.</summary>
-    private void StartOver(string secret)
+    public void StartOver(string secret)
     {
         SetIdentity(SessionId.Derive(secret));
         _isNewKey = true;

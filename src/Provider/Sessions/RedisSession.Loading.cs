@@ -186,16 +186,20 @@ internal sealed partial class RedisSession
 
     private void Accept(RedisResult reply, HashEntry[]? fields)
     {
+        var due = false;
         if (reply.Length >= 0)
         {
+            due = reply.Length % 2 == 1;
             AcceptFields(SessionSnapshot.Parse(reply));
         }
         else if ((long)reply != SessionScripts.Missing && fields is { Length: > 0 })
         {
+            due = (long)reply == SessionScripts.UnchangedAndDue;
             AcceptFields(SessionSnapshot.Parse(fields));
         }
         else if ((long)reply != SessionScripts.Missing && fields is null)
         {
+            due = (long)reply == SessionScripts.UnchangedAndDue;
             _loaded = _copy!.Session;
             _store.Copies.Validated(_copy);
             _store.Metrics.CopyHits.Add(1);
@@ -212,6 +216,14 @@ internal sealed partial class RedisSession
         {
             _store.Metrics.Loaded.Add(1);
             _store.Logger.SessionLoaded(_id, loaded.Fields.Count);
+            foreach (var addOn in _store.AddOns)
+            {
+                addOn.Loaded(this);
+                if (due)
+                {
+                    addOn.HeartbeatDue(this);
+                }
+            }
         }
     }
 

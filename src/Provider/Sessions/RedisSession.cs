@@ -45,6 +45,14 @@ internal sealed partial class RedisSession : ISession
         SetIdentity(SessionId.Derive(secret));
     }
 
+    /// <summary>The id, whether or not the session could be loaded.</summary>
+    public Guid Identity => _id;
+
+    /// <summary>What Redis held when this request loaded or last committed; null if there is no such session.</summary>
+    public SessionSnapshot? Stored => _loaded;
+
+    public HttpContext? Context => _context;
+
     /// <inheritdoc/>
     public bool IsAvailable
     {
@@ -140,6 +148,21 @@ internal sealed partial class RedisSession : ISession
         }
     }
 
+    /// <summary>Changes metadata with the next commit, which creates the session if need be.</summary>
+    public void SetMetadata(string name, string? value)
+    {
+        var delta = Change();
+        delta.Creates |= value is not null;
+        delta.SetMetadata(name, value);
+    }
+
+    /// <summary>Metadata as this request sees it.</summary>
+    public string? GetMetadata(string name)
+    {
+        EnsureLoaded();
+        return _delta is { } delta && delta.Metadata.TryGetValue(name, out var changed) ? changed : _loaded?.GetMetadata(name);
+    }
+
     private byte[]? Find(string key)
     {
         if (_delta is { } delta)
@@ -183,7 +206,7 @@ internal sealed partial class RedisSession : ISession
         }
     }
 
-    private void Establish()
+    public void Establish()
     {
         if (!_tryEstablish())
         {

@@ -1,6 +1,9 @@
+using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Session;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using RedisSessions.Diagnostics;
 using RedisSessions.Storage;
 
@@ -17,6 +20,8 @@ internal sealed class RedisSessionStore(
     SessionCopies copies,
     SessionMetrics metrics,
     IHttpContextAccessor contexts,
+    IOptions<SessionOptions> options,
+    IEnumerable<SessionAddOn> addOns,
     ILogger<RedisSessionStore> logger) : ISessionStore
 {
     public SessionHash Hash { get; } = hash;
@@ -29,6 +34,9 @@ internal sealed class RedisSessionStore(
 
     public SessionMetrics Metrics { get; } = metrics;
 
+    /// <summary>Usually none; never null.</summary>
+    public SessionAddOn[] AddOns { get; } = Attach(hash, [.. addOns]);
+
     public ILogger Logger { get; } = logger;
 
     public ISession Create(string sessionKey, TimeSpan idleTimeout, TimeSpan ioTimeout, Func<bool> tryEstablishSession, bool isNewSessionKey)
@@ -36,7 +44,13 @@ internal sealed class RedisSessionStore(
         ArgumentException.ThrowIfNullOrEmpty(sessionKey);
         ArgumentNullException.ThrowIfNull(tryEstablishSession);
 
-        var session = new RedisSession(this, sessionKey, idleTimeout, ioTimeout, tryEstablishSession, isNewSessionKey, contexts.HttpContext);
+        var context = contexts.HttpContext;
+        if (context?.Features.Get<EarlySession>() is { } early && (isNewSessionKey || early.Secret == sessionKey))
+        {
+            return early.Session;
+        }
+
+        var session = new RedisSession(this, sessionKey, idleTimeout, ioTimeout, tryEstablishSession, isNewSessionKey, context);
         if (!isNewSessionKey)
         {
             session.StartLoading();
@@ -44,4 +58,61 @@ internal sealed class RedisSessionStore(
 
         return session;
     }
+
+    /// <summary>
+    /// The session that this request's cookie names, even before SessionMiddleware ran: authentication often comes first. The
+    /// middleware then gets the same one, so it is loaded once. Null without a valid cookie.
+    /// </summary>
+    public RedisSession? Find(HttpContext context)
+    {
+        if (context.Features.Get<ISessionFeature>() is { } feature)
+        {
+            return feature.Session as RedisSession;
+        }
+
+        if (context.Features.Get<EarlySession>() is { } early)
+        {
+            return early.Session;
+        }
+
+        if (Cookie.Read(context) is not { } secret)
+        {
+            return null;
+        }
+
+        var session = new RedisSession(this, secret, options.Value.IdleTimeout, options.Value.IOTimeout, static () => true, isNewKey: false, context);
+        session.StartLoading();
+        context.Features.Set(new EarlySession(secret, session));
+        return session;
+    }
+
+    /// <summary>As <see cref="Find"/>, but begins a session under a key of our own where the request names none.</summary>
+    public RedisSession FindOrBegin(HttpContext context)
+    {
+        if (Find(context) is { } found)
+        {
+            return found;
+        }
+
+        var session = new RedisSession(this, SessionId.NewSecret(), options.Value.IdleTimeout, options.Value.IOTimeout, static () => true, isNewKey: true, context);
+        session.StartOver(SessionId.NewSecret());
+        context.Features.Set(new EarlySession(null, session));
+        return session;
+    }
+
+    private static SessionAddOn[] Attach(SessionHash hash, SessionAddOn[] addOns)
+    {
+        foreach (var addOn in addOns)
+        {
+            var interval = addOn.HeartbeatInterval;
+            if (interval > TimeSpan.Zero && (hash.HeartbeatInterval == TimeSpan.Zero || interval < hash.HeartbeatInterval))
+            {
+                hash.HeartbeatInterval = interval;
+            }
+        }
+
+        return addOns;
+    }
+
+    private sealed record EarlySession(string? Secret, RedisSession Session);
 }

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.DataProtection;
@@ -16,6 +17,30 @@ namespace RedisSessions.Sessions;
 internal sealed class SessionCookie(IDataProtectionProvider protection, IOptions<SessionOptions> options)
 {
     private readonly IDataProtector _protector = protection.CreateProtector(nameof(SessionMiddleware));
+
+    private const int SecretLength = 36;
+
+    /// <summary>The secret in this request's cookie, as SessionMiddleware reads it; null if there is no valid one.</summary>
+    public string? Read(HttpContext context)
+    {
+        var text = context.Request.Cookies[options.Value.Cookie.Name!];
+        if (string.IsNullOrEmpty(text))
+        {
+            return null;
+        }
+
+        try
+        {
+            var bytes = Convert.FromBase64String(text.PadRight((text.Length + 3) / 4 * 4, '='));
+            var secret = Encoding.UTF8.GetString(_protector.Unprotect(bytes));
+            return secret.Length == SecretLength && !string.IsNullOrWhiteSpace(secret) ? secret : null;
+        }
+        catch (Exception exception) when (exception is FormatException or CryptographicException)
+        {
+            // SessionMiddleware meets the same cookie and logs it.
+            return null;
+        }
+    }
 
     public void Append(HttpContext context, string secret)
     {

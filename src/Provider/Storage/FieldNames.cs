@@ -23,6 +23,9 @@ internal static class FieldNames
     /// <summary>When the session was last used, Unix milliseconds; only kept once the absolute timeout limits the TTL.</summary>
     public const string LastSeen = "@l";
 
+    /// <summary>When a load was last told that the session's heartbeat is due, Unix milliseconds.</summary>
+    public const string Heartbeat = "@h";
+
     /// <summary>The longest key that Microsoft's session takes, in bytes of UTF-8.</summary>
     public const int KeyLengthLimit = ushort.MaxValue;
 

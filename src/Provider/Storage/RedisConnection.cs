@@ -47,6 +47,13 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
         }
     }
 
+    /// <summary>For a connection of its own, made by the factory or from the connection string.</summary>
+    public RedisConnection(Func<Task<IConnectionMultiplexer>>? factory, string? configuration)
+    {
+        _owned = factory is null;
+        _connect = factory ?? (async () => await ConnectionMultiplexer.ConnectAsync(RedisConnectionSettings.FailFast(configuration!)).ConfigureAwait(false));
+    }
+
     /// <summary>The database once there is a connection; <see langword="null"/> before.</summary>
     public IDatabase? Database => _connected?.Database;
 

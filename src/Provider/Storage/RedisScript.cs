@@ -25,6 +25,19 @@ internal sealed class RedisScript(string source)
     public RedisResult EvaluateSource(IDatabase database, RedisKey[] keys, RedisValue[] values) =>
         database.ScriptEvaluate(source, keys, values, CommandFlags.NoScriptCache);
 
+    /// <summary>As <see cref="EvaluateAsync"/>, for a caller that cannot await.</summary>
+    public RedisResult Evaluate(IDatabase database, RedisKey[] keys, RedisValue[] values)
+    {
+        try
+        {
+            return database.ScriptEvaluate(_hash, keys, values);
+        }
+        catch (RedisServerException exception) when (IsMissing(exception))
+        {
+            return EvaluateSource(database, keys, values);
+        }
+    }
+
     /// <summary>Whether the server lost its script cache (a restart, a failover, SCRIPT FLUSH).</summary>
     public static bool IsMissing(Exception exception) =>
         exception is RedisServerException && exception.Message.StartsWith("NOSCRIPT", StringComparison.Ordinal);

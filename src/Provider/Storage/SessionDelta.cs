@@ -17,6 +17,9 @@ internal sealed class SessionDelta
 
     public bool IsEmpty => !IsCleared && Fields.Count == 0 && Metadata.Count == 0;
 
+    /// <summary>Whether a session that does not exist yet is worth creating for this, even without a field of the application's.</summary>
+    public bool Creates { get; set; }
+
     public void SetMetadata(string name, string? value) => (_metadata ??= new(StringComparer.Ordinal))[name] = value;
 
     public void Clear()
@@ -28,6 +31,7 @@ internal sealed class SessionDelta
     /// <summary>Applies later changes on top of these.</summary>
     public void Add(SessionDelta later)
     {
+        Creates |= later.Creates;
         if (later.IsCleared)
         {
             Clear();

@@ -3,9 +3,9 @@ using StackExchange.Redis;
 namespace RedisSessions.Storage;
 
 /// <summary>Turns scripts' typed arguments into Redis's, and their replies back. Knows nothing of requests.</summary>
-internal sealed class SessionHash(RedisConnection connection, SessionTimeouts timeouts)
+internal sealed class SessionHash(RedisConnection connection, SessionTimeouts timeouts, SessionKeys keys)
 {
-    private const int LoadArguments = 4;
+    private const int LoadArguments = 5;
     private const int CommitHeader = 8;
 
     public RedisConnection Connection { get; } = connection;
@@ -48,11 +48,15 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
     // A version that no session has, so that the script itself answers with all fields.
     private static long OrAny(long knownVersion) => knownVersion == SessionSnapshot.UnknownVersion ? -1 : knownVersion;
 
+    /// <summary>How often one load of a session, of all servers', is told that the session's heartbeat is due; zero for never.</summary>
+    public TimeSpan HeartbeatInterval { get; set; }
+
     private RedisValue[] LoadValues(TimeSpan idleTimeout, long knownVersion)
     {
         var values = new RedisValue[LoadArguments];
         WriteTimes(values, idleTimeout);
         values[3] = knownVersion == SessionSnapshot.UnknownVersion ? RedisValue.EmptyString : knownVersion;
+        values[4] = (long)HeartbeatInterval.TotalMilliseconds;
         return values;
     }
 
@@ -145,10 +149,22 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
     /// Deletes the session if it still is at <paramref name="version"/>: then the answer is <c>(true, null)</c>. It is
     /// <c>(false, null)</c> if there is none, and <c>(false, snapshot)</c>, nothing deleted, if it has changed.
     /// </summary>
-    public async Task<(bool Deleted, SessionSnapshot? Newer)> DeleteAtVersionAsync(string key, long version)
+    public async Task<(bool Deleted, SessionSnapshot? Newer)> DeleteAtVersionAsync(Guid id, long version)
     {
-        var reply = await EvaluateAsync(SessionScripts.DeleteAtVersion, key, [version]).ConfigureAwait(false);
+        var database = await Connection.GetDatabaseAsync().ConfigureAwait(false);
+        RedisKey[] both = [keys.Session(id), keys.Moved(id)];
+        var reply = await SessionScripts.DeleteAtVersion.EvaluateAsync(database, both, [version, (long)MovedFor.TotalMilliseconds]).ConfigureAwait(false);
         return reply.Length >= 0 ? (false, SessionSnapshot.Parse(reply)) : ((long)reply == 1, null);
+    }
+
+    // As long as a request that was under way when the id changed may take.
+    private static readonly TimeSpan MovedFor = TimeSpan.FromMinutes(1);
+
+    /// <summary>Whether the session of this id was given another one within the last minute.</summary>
+    public async Task<bool> HasMovedAsync(Guid id)
+    {
+        var database = await Connection.GetDatabaseAsync().ConfigureAwait(false);
+        return await database.KeyExistsAsync(keys.Moved(id)).ConfigureAwait(false);
     }
 
     public async Task<bool> DeleteAsync(string key)

@@ -7,6 +7,9 @@ internal sealed class SessionKeys(string prefix)
 
     public string Prefix { get; } = prefix;
 
+    /// <summary>Says for a short while that a session moved to another id; in the slot of the old one.</summary>
+    public string Moved(Guid oldId) => $"{Prefix}moved:{{{oldId}}}";
+
     /// <summary>The hash of one session: <c>session:{id}</c>. One allocation.</summary>
     public string Session(Guid id) => string.Create(Prefix.Length + IdLength + 2, (Prefix, id), static (span, state) =>
     {

@@ -16,6 +16,9 @@ internal static class SessionScripts
     /// <summary>What the load script answers when the caller's copy is current.</summary>
     public const int Unchanged = 1;
 
+    /// <summary><see cref="Unchanged"/>, and the heartbeat is due: see <see cref="Load"/>.</summary>
+    public const int UnchangedAndDue = 2;
+
     /// <summary>
     /// Lua's unpack fails somewhere above 7,000 arguments, so long argument lists are sent in pieces of an even number.
     /// </summary>
@@ -103,8 +106,13 @@ internal static class SessionScripts
         """;
 
     /// <summary>
-    /// ARGV: now, default idle timeout, default absolute timeout (0: none), the version of the caller's copy. Answers
-    /// <see cref="Missing"/>, <see cref="Unchanged"/> or all fields. Slides the TTL in the same step.
+    /// ARGV: now, default idle timeout, default absolute timeout (0: none), the version of the caller's copy, heartbeat
+    /// interval (0: none). Answers <see cref="Missing"/>, <see cref="Unchanged"/> or all fields. Slides the TTL in the same
+    /// step.
+    /// <para>
+    /// Where there is a heartbeat, one load an interval, of all servers', is told that it is due (<see cref="UnchangedAndDue"/>,
+    /// or one more element after the fields), and does then what must be done about a session now and then.
+    /// </para>
     /// <para>
     /// Without a version it answers <see cref="Missing"/> or <see cref="Unchanged"/> only: the caller then sends HGETALL
     /// behind it, in the same round trip, because values that pass through Lua are copied twice.
@@ -119,8 +127,15 @@ internal static class SessionScripts
         """ + Slide +
         """
         if not slide() then return 0 end
-        if ARGV[4] == '' or version == ARGV[4] then return 1 end
-        return redis.call('HGETALL', key)
+        local due = false
+        if ARGV[5] ~= '0' then
+          due = tonumber(now) - tonumber(redis.call('HGET', key, '@h') or 0) >= tonumber(ARGV[5])
+          if due then redis.call('HSET', key, '@h', now) end
+        end
+        if ARGV[4] == '' or version == ARGV[4] then return due and 2 or 1 end
+        local fields = redis.call('HGETALL', key)
+        if due then fields[#fields + 1] = '1' end
+        return fields
         """);
 
     /// <summary>
@@ -194,8 +209,9 @@ internal static class SessionScripts
         """);
 
     /// <summary>
-    /// The last step of regeneration. ARGV: version that was carried over. Deletes the session if it is still at that
-    /// version and answers 1; else answers <see cref="Missing"/> or all fields, to be carried over again.
+    /// The last step of regeneration. KEYS: the session, and the key that says that it moved. ARGV: version that was carried
+    /// over, for how long to say so. Deletes the session if it is still at that version and answers 1; else answers
+    /// <see cref="Missing"/> or all fields, to be carried over again.
     /// </summary>
     public static RedisScript DeleteAtVersion { get; } = new(
         """
@@ -203,6 +219,7 @@ internal static class SessionScripts
         if not version then return 0 end
         if version == ARGV[1] then
           redis.call('DEL', KEYS[1])
+          redis.call('SET', KEYS[2], '', 'PX', ARGV[2])
           return 1
         end
         return redis.call('HGETALL', KEYS[1])

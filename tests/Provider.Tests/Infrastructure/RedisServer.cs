@@ -22,9 +22,6 @@ public abstract class RedisServer : IAsyncLifetime
     /// <summary>host:port.</summary>
     public string Address { get; protected set; } = "";
 
-    /// <summary>Whether all keys are in one server.</summary>
-    public virtual bool IsCluster => false;
-
     public async ValueTask InitializeAsync()
     {
         try

@@ -4,6 +4,7 @@ using Testcontainers.Redis;
 [assembly: AssemblyFixture(typeof(InProcessGarnet))]
 [assembly: AssemblyFixture(typeof(LocalRedis))]
 [assembly: AssemblyFixture(typeof(ContainerRedis))]
+[assembly: AssemblyFixture(typeof(LocalCluster))]
 [assembly: AssemblyFixture(typeof(GivenRedis))]
 
 namespace RedisSessions.Tests.Infrastructure;
@@ -48,6 +49,30 @@ public sealed class LocalRedis : RedisServer
     {
         await base.DisposeAsync();
         _process?.Dispose();
+    }
+}
+
+/// <summary>A Redis Cluster of local processes, where redis-server and redis-cli are on PATH.</summary>
+public sealed class LocalCluster : RedisServer
+{
+    private RedisClusterProcesses? _cluster;
+
+    protected override async Task StartAsync()
+    {
+        if (!RedisProcess.IsInstalled)
+        {
+            Missing = "there is no redis-server on PATH";
+            return;
+        }
+
+        _cluster = await RedisClusterProcesses.StartAsync();
+        Address = _cluster.Address;
+    }
+
+    public override async ValueTask DisposeAsync()
+    {
+        await base.DisposeAsync();
+        _cluster?.Dispose();
     }
 }
 

@@ -328,6 +328,12 @@ public abstract class RequestTests(RedisServer server) : ServerTest(server)
         foreach (var key in keys)
         {
             everything.Append(key).Append('\n');
+            if (await admin.GetDatabase().KeyTypeAsync(key) != StackExchange.Redis.RedisType.Hash)
+            {
+                everything.Append(await admin.GetDatabase().StringGetAsync(key)).Append('\n');
+                continue;
+            }
+
             foreach (var field in await admin.GetDatabase().HashGetAllAsync(key))
             {
                 everything.Append(field.Name).Append('=').Append(field.Value).Append('\n');

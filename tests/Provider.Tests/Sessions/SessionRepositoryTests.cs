@@ -103,31 +103,6 @@ public abstract class SessionRepositoryTests(RedisServer server) : ServerTest(se
         Assert.True(await site.Sessions.TouchAsync(created.Id));
         Assert.InRange((await site.Sessions.GetTimeToLiveAsync(created.Id))!.Value, TimeSpan.FromMinutes(9.9), TimeSpan.FromMinutes(10));
     }
-
-    [Fact]
-    public async Task Every_operation_is_one_round_trip()
-    {
-        using var proxy = new RedisProxy(Server.Address);
-        var site = await StartAsync(redis: proxy.Address);
-        async Task<string[]> Run()
-        {
-            var created = await site.Sessions.CreateAsync([new("a", Value)]);
-            await site.Sessions.GetAsync(created.Id);
-            await site.Sessions.GetFieldAsync(created.Id, "a");
-            await site.Sessions.SetFieldsAsync(created.Id, [new("a", Value), new("b", Value)]);
-            await site.Sessions.RemoveFieldAsync(created.Id, "a");
-            await site.Sessions.GetFieldNamesAsync(created.Id);
-            await site.Sessions.ExistsAsync(created.Id);
-            await site.Sessions.TouchAsync(created.Id);
-            await site.Sessions.GetTimeToLiveAsync(created.Id);
-            await site.Sessions.ExtendAsync(created.Id, TimeSpan.FromMinutes(1));
-            await site.Sessions.DestroyAsync(created.Id);
-            return [.. proxy.Snapshot().Commands];
-        }
-
-        var warm = (await Run()).Length;
-        Assert.Equal(11, (await Run()).Length - warm);
-    }
 }
 
 public sealed class SessionRepositoryOnGarnet(InProcessGarnet server) : SessionRepositoryTests(server);
@@ -137,3 +112,5 @@ public sealed class SessionRepositoryOnRedis(LocalRedis server) : SessionReposit
 public sealed class SessionRepositoryInContainer(ContainerRedis server) : SessionRepositoryTests(server);
 
 public sealed class SessionRepositoryOnGivenServer(GivenRedis server) : SessionRepositoryTests(server);
+
+public sealed class SessionRepositoryOnCluster(LocalCluster server) : SessionRepositoryTests(server);

@@ -444,3 +444,5 @@ public sealed class SessionOnRedis(LocalRedis server) : SessionTests(server);
 public sealed class SessionInContainer(ContainerRedis server) : SessionTests(server);
 
 public sealed class SessionOnGivenServer(GivenRedis server) : SessionTests(server);
+
+public sealed class SessionOnCluster(LocalCluster server) : SessionTests(server);

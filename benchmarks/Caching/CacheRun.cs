@@ -1,0 +1,120 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using Microsoft.Extensions.Caching.Distributed;
+using RedisSessions.Benchmarks.Results;
+using RedisSessions.Testing;
+
+namespace RedisSessions.Benchmarks.Caching;
+
+/// <summary>IDistributedCache against Microsoft's: sliding get and set, 16 callers at once, contenders in turn.</summary>
+internal static class CacheRun
+{
+    private const int Callers = 16;
+    private const int Rounds = 7;
+    private static readonly TimeSpan Span = TimeSpan.FromMilliseconds(700);
+
+    public static async Task RunAsync(string redis)
+    {
+        var text = new StringBuilder();
+        text.AppendLine(CultureInfo.InvariantCulture, $"{DateTime.UtcNow:yyyy-MM-dd}, `dotnet run -c Release --project benchmarks -- cache`, {await Report.MachineAsync(redis)}");
+        text.AppendLine();
+        text.AppendLine("Operations per second, medians of seven rounds, 16 callers; bytes allocated per operation; commands per operation, counted by a proxy.");
+        text.AppendLine();
+        text.AppendLine("| operation | size | ours | Microsoft | ratio | ours allocates | Microsoft allocates | ours waits for | Microsoft waits for |");
+        text.AppendLine("|---|---|---|---|---|---|---|---|---|");
+        foreach (var size in new[] { 100, 10_000 })
+        {
+            foreach (var set in new[] { false, true })
+            {
+                await MeasureAsync(redis, size, set, text);
+            }
+        }
+
+        Console.WriteLine(text);
+        await ResultsFile.ReplaceAsync(Path.Combine(Report.Folder(), "RESULTS.md"), "cache", text.ToString());
+    }
+
+    private static async Task MeasureAsync(string redis, int size, bool set, StringBuilder text)
+    {
+        await using var ours = new ServiceCollection().AddRedisHashCache(redis, o => o.InstanceName = "ours:").BuildServiceProvider();
+        await using var microsoft = new ServiceCollection().AddLogging().AddStackExchangeRedisCache(o => (o.Configuration, o.InstanceName) = (redis, "theirs:")).BuildServiceProvider();
+        var contenders = new[] { ours.GetRequiredService<IDistributedCache>(), microsoft.GetRequiredService<IDistributedCache>() };
+        var rates = new List<double>[] { [], [] };
+        var allocated = new long[2];
+        for (var round = -2; round < Rounds; round++)
+        {
+            for (var i = 0; i < contenders.Length; i++)
+            {
+                var (rate, bytes) = await DriveAsync(contenders[i], size, set);
+                if (round >= 0)
+                {
+                    rates[i].Add(rate);
+                    allocated[i] = bytes;
+                }
+            }
+        }
+
+        rates[0].Sort();
+        rates[1].Sort();
+        var (a, b) = (rates[0][Rounds / 2], rates[1][Rounds / 2]);
+        text.AppendLine(CultureInfo.InvariantCulture, $"| {(set ? "set" : "sliding get")} | {size:N0} B | {a:N0} | {b:N0} | {a / b:0.00} | {allocated[0]:N0} B | {allocated[1]:N0} B | {await TripsAsync(redis, size, set, ours: true)} | {await TripsAsync(redis, size, set, ours: false)} |");
+    }
+
+    private static async Task<(double PerSecond, long BytesEach)> DriveAsync(IDistributedCache cache, int size, bool set)
+    {
+        var value = new byte[size];
+        var options = new DistributedCacheEntryOptions { SlidingExpiration = TimeSpan.FromMinutes(5), AbsoluteExpirationRelativeToNow = TimeSpan.FromHours(1) };
+        for (var i = 0; i < Callers; i++)
+        {
+            await cache.SetAsync($"k{i}", value, options);
+        }
+
+        long total = 0;
+        var before = GC.GetTotalAllocatedBytes(precise: true);
+        var watch = Stopwatch.StartNew();
+        await Task.WhenAll(Enumerable.Range(0, Callers).Select(caller => Task.Run(async () =>
+        {
+            long done = 0;
+            while (watch.Elapsed < Span)
+            {
+                if (set)
+                {
+                    await cache.SetAsync($"k{caller}", value, options);
+                }
+                else
+                {
+                    await cache.GetAsync($"k{caller}");
+                }
+
+                done++;
+            }
+
+            Interlocked.Add(ref total, done);
+        })));
+        return (total / watch.Elapsed.TotalSeconds, (GC.GetTotalAllocatedBytes(precise: true) - before) / total);
+    }
+
+    /// <summary>The trips that a caller waits for: how often the client sends again only after a reply.</summary>
+    private static async Task<string> TripsAsync(string redis, int size, bool set, bool ours)
+    {
+        var delay = TimeSpan.FromMilliseconds(20);
+        using var proxy = new RedisProxy(redis, delay);
+        var services = new ServiceCollection().AddLogging();
+        await using var provider = (ours
+            ? services.AddRedisHashCache(proxy.Address, o => o.InstanceName = "ours:")
+            : services.AddStackExchangeRedisCache(o => (o.Configuration, o.InstanceName) = (proxy.Address, "theirs:"))).BuildServiceProvider();
+        var cache = provider.GetRequiredService<IDistributedCache>();
+        var options = new DistributedCacheEntryOptions { SlidingExpiration = TimeSpan.FromMinutes(5) };
+        var value = new byte[size];
+        await cache.SetAsync("k", value, options);
+        await cache.GetAsync("k");
+        var watch = Stopwatch.StartNew();
+        for (var i = 0; i < 5; i++)
+        {
+            await (set ? cache.SetAsync("k", value, options) : cache.GetAsync("k"));
+        }
+
+        return $"{Math.Floor(watch.Elapsed / 5 / delay):0} round trips";
+    }
+}

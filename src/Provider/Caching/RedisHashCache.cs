@@ -1,0 +1,236 @@
+using System.Buffers;
+using Microsoft.Extensions.Caching.Distributed;
+using Microsoft.Extensions.Options;
+using RedisSessions.Storage;
+using StackExchange.Redis;
+
+namespace RedisSessions.Caching;
+
+/// <summary>
+/// IDistributedCache in Microsoft's layout, one round trip an operation: reading sends the slide behind the read rather
+/// than after its reply. Data read is not passed through Lua, which would copy it twice.
+/// </summary>
+internal sealed class RedisHashCache(RedisConnection connection, IOptions<RedisHashCacheOptions> options, TimeProvider clock) : IBufferDistributedCache
+{
+    private static readonly RedisValue Data = "data";
+    private readonly string _prefix = options.Value.InstanceName ?? "";
+
+    public byte[]? Get(string key)
+    {
+        var (database, fullKey) = Begin(key);
+        var data = database.HashGetAsync(fullKey, Data);
+        var slide = RedisHashCacheScripts.Slide.SendByHash(database, [fullKey], [clock.GetUtcNow().UtcTicks]);
+        var value = Wait(data);
+        EndSlide(database, fullKey, slide);
+        return value;
+    }
+
+    public async Task<byte[]?> GetAsync(string key, CancellationToken token = default)
+    {
+        var (database, fullKey) = await BeginAsync(key, token).ConfigureAwait(false);
+        var data = database.HashGetAsync(fullKey, Data);
+        var slide = RedisHashCacheScripts.Slide.SendByHash(database, [fullKey], [clock.GetUtcNow().UtcTicks]);
+        var value = await data.WaitAsync(token).ConfigureAwait(false);
+        await EndSlideAsync(database, fullKey, slide).WaitAsync(token).ConfigureAwait(false);
+        return value;
+    }
+
+    public bool TryGet(string key, IBufferWriter<byte> destination)
+    {
+        ArgumentNullException.ThrowIfNull(destination);
+        var (database, fullKey) = Begin(key);
+        var data = database.HashGetLeaseAsync(fullKey, Data);
+        var slide = RedisHashCacheScripts.Slide.SendByHash(database, [fullKey], [clock.GetUtcNow().UtcTicks]);
+        using var lease = Wait(data);
+        EndSlide(database, fullKey, slide);
+        return Write(lease, destination);
+    }
+
+    public async ValueTask<bool> TryGetAsync(string key, IBufferWriter<byte> destination, CancellationToken token = default)
+    {
+        ArgumentNullException.ThrowIfNull(destination);
+        var (database, fullKey) = await BeginAsync(key, token).ConfigureAwait(false);
+        var data = database.HashGetLeaseAsync(fullKey, Data);
+        var slide = RedisHashCacheScripts.Slide.SendByHash(database, [fullKey], [clock.GetUtcNow().UtcTicks]);
+        using var lease = await data.WaitAsync(token).ConfigureAwait(false);
+        await EndSlideAsync(database, fullKey, slide).WaitAsync(token).ConfigureAwait(false);
+        return Write(lease, destination);
+    }
+
+    public void Set(string key, byte[] value, DistributedCacheEntryOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(value);
+        Set(key, new ReadOnlySequence<byte>(value), options);
+    }
+
+    public Task SetAsync(string key, byte[] value, DistributedCacheEntryOptions options, CancellationToken token = default)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        ArgumentNullException.ThrowIfNull(value);
+        ArgumentNullException.ThrowIfNull(options);
+        return SetAsync(key, new ReadOnlySequence<byte>(value), options, token).AsTask();
+    }
+
+    public void Set(string key, ReadOnlySequence<byte> value, DistributedCacheEntryOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        ArgumentNullException.ThrowIfNull(options);
+        var arguments = Arguments(options);
+        var (database, fullKey) = Begin(key);
+        var rented = Linearize(value, arguments);
+        try
+        {
+            RedisHashCacheScripts.Set.Evaluate(database, [fullKey], arguments);
+        }
+        finally
+        {
+            Return(rented);
+        }
+    }
+
+    public async ValueTask SetAsync(string key, ReadOnlySequence<byte> value, DistributedCacheEntryOptions options, CancellationToken token = default)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        ArgumentNullException.ThrowIfNull(options);
+        var arguments = Arguments(options);
+        var (database, fullKey) = await BeginAsync(key, token).ConfigureAwait(false);
+        var rented = Linearize(value, arguments);
+        var sent = RedisHashCacheScripts.Set.EvaluateAsync(database, [fullKey], arguments);
+        try
+        {
+            await sent.WaitAsync(token).ConfigureAwait(false);
+        }
+        finally
+        {
+            // A caller that gave up leaves a command that may still be written from this array: then it is not reused.
+            if (sent.IsCompleted)
+            {
+                Return(rented);
+            }
+        }
+    }
+
+    public void Refresh(string key)
+    {
+        var (database, fullKey) = Begin(key);
+        RedisHashCacheScripts.Slide.Evaluate(database, [fullKey], [clock.GetUtcNow().UtcTicks]);
+    }
+
+    public async Task RefreshAsync(string key, CancellationToken token = default)
+    {
+        var (database, fullKey) = await BeginAsync(key, token).ConfigureAwait(false);
+        await RedisHashCacheScripts.Slide.EvaluateAsync(database, [fullKey], [clock.GetUtcNow().UtcTicks]).WaitAsync(token).ConfigureAwait(false);
+    }
+
+    public void Remove(string key)
+    {
+        var (database, fullKey) = Begin(key);
+        database.KeyDelete(fullKey);
+    }
+
+    public async Task RemoveAsync(string key, CancellationToken token = default)
+    {
+        var (database, fullKey) = await BeginAsync(key, token).ConfigureAwait(false);
+        await database.KeyDeleteAsync(fullKey).WaitAsync(token).ConfigureAwait(false);
+    }
+
+    private (IDatabase Database, RedisKey Key) Begin(string key)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        return (connection.Database ?? Wait(connection.GetDatabaseAsync().AsTask()), _prefix + key);
+    }
+
+    private async ValueTask<(IDatabase Database, RedisKey Key)> BeginAsync(string key, CancellationToken token)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        token.ThrowIfCancellationRequested();
+        return (await connection.GetDatabaseAsync().ConfigureAwait(false), _prefix + key);
+    }
+
+    /// <summary>absexp, sldexp, TTL and a place for the data.</summary>
+    private RedisValue[] Arguments(DistributedCacheEntryOptions entry)
+    {
+        var now = clock.GetUtcNow();
+        if (entry.AbsoluteExpiration <= now)
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(DistributedCacheEntryOptions.AbsoluteExpiration), entry.AbsoluteExpiration.Value, "The absolute expiration value must be in the future.");
+        }
+
+        var absolute = entry.AbsoluteExpirationRelativeToNow is { } relative ? now + relative : entry.AbsoluteExpiration;
+        TimeSpan? ttl = (absolute - now, entry.SlidingExpiration) switch
+        {
+            ({ } left, { } sliding) => left < sliding ? left : sliding,
+            var (left, sliding) => left ?? sliding,
+        };
+        return
+        [
+            absolute?.UtcTicks ?? -1,
+            entry.SlidingExpiration?.Ticks ?? -1,
+            ttl is { } time ? SessionHash.Milliseconds(time) : -1,
+            RedisValue.EmptyString,
+        ];
+    }
+
+    /// <returns>The rented array that the value was gathered in; null if it is in one piece and was not copied.</returns>
+    private static byte[]? Linearize(ReadOnlySequence<byte> value, RedisValue[] arguments)
+    {
+        if (value.IsSingleSegment)
+        {
+            arguments[3] = value.First;
+            return null;
+        }
+
+        var length = checked((int)value.Length);
+        var rented = ArrayPool<byte>.Shared.Rent(length);
+        value.CopyTo(rented);
+        arguments[3] = (RedisValue)new ReadOnlyMemory<byte>(rented, 0, length);
+        return rented;
+    }
+
+    private static void Return(byte[]? rented)
+    {
+        if (rented is not null)
+        {
+            ArrayPool<byte>.Shared.Return(rented);
+        }
+    }
+
+    private static bool Write(Lease<byte>? lease, IBufferWriter<byte> destination)
+    {
+        if (lease is null)
+        {
+            return false;
+        }
+
+        destination.Write(lease.Span);
+        return true;
+    }
+
+    private async Task EndSlideAsync(IDatabase database, RedisKey key, Task<RedisResult> slide)
+    {
+        try
+        {
+            await slide.ConfigureAwait(false);
+        }
+        catch (RedisServerException exception) when (RedisScript.IsMissing(exception))
+        {
+            await RedisHashCacheScripts.Slide.SendSource(database, [key], [clock.GetUtcNow().UtcTicks]).ConfigureAwait(false);
+        }
+    }
+
+    private void EndSlide(IDatabase database, RedisKey key, Task<RedisResult> slide)
+    {
+        try
+        {
+            Wait(slide);
+        }
+        catch (RedisServerException exception) when (RedisScript.IsMissing(exception))
+        {
+            RedisHashCacheScripts.Slide.EvaluateSource(database, [key], [clock.GetUtcNow().UtcTicks]);
+        }
+    }
+
+    /// <summary>Waits on the client's own reply, with no continuation in between that would need a pool thread.</summary>
+    private static T Wait<T>(Task<T> reply) => reply.GetAwaiter().GetResult();
+}

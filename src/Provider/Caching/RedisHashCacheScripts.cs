@@ -1,0 +1,38 @@
+using RedisSessions.Storage;
+
+namespace RedisSessions.Caching;
+
+/// <summary>
+/// Microsoft's layout: a hash of <c>absexp</c> and <c>sldexp</c> (ticks, -1 for none) and <c>data</c>. Each script leaves
+/// the key with the TTL that these say, so that there is no moment at which a crash leaves a key without one.
+/// </summary>
+internal static class RedisHashCacheScripts
+{
+    /// <summary>ARGV: absexp, sldexp, TTL in milliseconds (-1: none), data.</summary>
+    public static RedisScript Set { get; } = new(
+        """
+        redis.call('HSET', KEYS[1], 'absexp', ARGV[1], 'sldexp', ARGV[2], 'data', ARGV[4])
+        if ARGV[3] ~= '-1' then
+          redis.call('PEXPIRE', KEYS[1], ARGV[3])
+        else
+          redis.call('PERSIST', KEYS[1])
+        end
+        return 1
+        """);
+
+    /// <summary>
+    /// Slides the TTL to the sliding expiration, at most to the absolute one. ARGV: now in ticks. Ticks exceed what Lua
+    /// counts exactly, but not by what a millisecond would notice.
+    /// </summary>
+    public static RedisScript Slide { get; } = new(
+        """
+        local entry = redis.call('HMGET', KEYS[1], 'absexp', 'sldexp')
+        local sliding = tonumber(entry[2] or '-1') or -1
+        if sliding < 0 then return 0 end
+        local ttl = sliding
+        local absolute = tonumber(entry[1] or '-1') or -1
+        if absolute >= 0 then ttl = math.min(ttl, absolute - tonumber(ARGV[1])) end
+        redis.call('PEXPIRE', KEYS[1], string.format('%.0f', math.max(0, math.floor(ttl / 10000))))
+        return 1
+        """);
+}

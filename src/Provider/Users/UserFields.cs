@@ -1,0 +1,33 @@
+using Microsoft.AspNetCore.Http;
+using Microsoft.Net.Http.Headers;
+
+namespace RedisSessions.Users;
+
+/// <summary>What the index keeps in a session's hash, as metadata.</summary>
+internal static class UserFields
+{
+    public const string UserId = "@u";
+
+    /// <summary>Unix milliseconds.</summary>
+    public const string SignedInAt = "@s";
+
+    public const string SignInAddress = "@sa";
+    public const string SignInUserAgent = "@sb";
+    public const string Address = "@na";
+    public const string UserAgent = "@nb";
+
+    // A hostile header must not fill Redis.
+    private const int MaxUserAgentLength = 256;
+
+    public static string AddressOf(HttpContext? context)
+    {
+        var address = context?.Connection.RemoteIpAddress;
+        return address is { IsIPv4MappedToIPv6: true } ? address.MapToIPv4().ToString() : address?.ToString() ?? "";
+    }
+
+    public static string UserAgentOf(HttpContext? context)
+    {
+        var agent = context?.Request.Headers[HeaderNames.UserAgent].ToString() ?? "";
+        return agent.Length <= MaxUserAgentLength ? agent : agent[..MaxUserAgentLength];
+    }
+}

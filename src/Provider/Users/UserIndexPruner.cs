@@ -1,0 +1,59 @@
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using RedisSessions.Diagnostics;
+using RedisSessions.Storage;
+using StackExchange.Redis;
+
+namespace RedisSessions.Users;
+
+/// <summary>
+/// Prunes the index now and then, one server of the fleet at a time: whoever sets the lock prunes; the lock runs out by
+/// itself before the next round, so that a server that dies holding it is only missed once.
+/// </summary>
+internal sealed class UserIndexPruner(
+    IUserSessions users,
+    RedisConnection connection,
+    SessionKeys keys,
+    SessionTimeouts timeouts,
+    IOptions<UserIndexOptions> options,
+    ILogger<UserIndexPruner> logger) : BackgroundService
+{
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        var interval = options.Value.PruneInterval;
+        if (interval <= TimeSpan.Zero)
+        {
+            return;
+        }
+
+        using var timer = new PeriodicTimer(interval, timeouts.Clock);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(stoppingToken).ConfigureAwait(false))
+            {
+                await PruneIfFirstAsync(interval, stoppingToken).ConfigureAwait(false);
+            }
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // The host stops.
+        }
+    }
+
+    private async Task PruneIfFirstAsync(TimeSpan interval, CancellationToken stoppingToken)
+    {
+        try
+        {
+            var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+            if (await database.StringSetAsync($"{keys.Prefix}users:pruning", "", interval * 0.9, When.NotExists).ConfigureAwait(false))
+            {
+                logger.UserIndexPruned(await users.PruneAsync(stoppingToken).ConfigureAwait(false));
+            }
+        }
+        catch (Exception exception) when (exception is RedisException or TimeoutException)
+        {
+            logger.UserIndexNotPruned(exception);
+        }
+    }
+}

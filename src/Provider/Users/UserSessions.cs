@@ -1,0 +1,233 @@
+using System.Globalization;
+using System.Runtime.CompilerServices;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using RedisSessions.Sessions;
+using RedisSessions.Storage;
+using StackExchange.Redis;
+
+namespace RedisSessions.Users;
+
+/// <inheritdoc cref="IUserSessions"/>
+internal sealed class UserSessions(UserIndex index, UserBinding binding, IHttpContextAccessor contexts) : IUserSessions
+{
+    private const int BatchSize = 500;
+
+    // The order in which Describe reads them.
+    private static readonly RedisValue[] Described =
+    [
+        UserFields.UserId, FieldNames.Created, FieldNames.IdleTimeout, FieldNames.LastSeen, UserFields.SignedInAt,
+        UserFields.SignInAddress, UserFields.SignInUserAgent, UserFields.Address, UserFields.UserAgent,
+    ];
+
+    private RedisSession? Current => contexts.HttpContext?.Features.Get<ISessionFeature>()?.Session as RedisSession;
+
+    public Task BindCurrentSessionAsync(string userId, CancellationToken cancellationToken)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(userId);
+        var session = Current ?? throw new InvalidOperationException(
+            "There is no request with a session on Redis. Call this within a request, after UseSession() and AddRedisSession().");
+        return binding.BindAsync(session, userId, signIn: false, cancellationToken);
+    }
+
+    public async Task<IReadOnlyList<UserSession>> ListAsync(string userId, int skip, int take, CancellationToken cancellationToken)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(userId);
+        ArgumentOutOfRangeException.ThrowIfNegative(skip);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(take);
+        var ids = await index.PageAsync(userId, skip, (long)skip + take - 1).WaitAsync(cancellationToken).ConfigureAwait(false);
+        var database = await index.Hash.Connection.GetDatabaseAsync().ConfigureAwait(false);
+        var fields = new Task<RedisValue[]>[ids.Length];
+        var lives = new Task<TimeSpan?>[ids.Length];
+        for (var i = 0; i < ids.Length; i++)
+        {
+            var key = index.SessionKey(ids[i]!);
+            fields[i] = database.HashGetAsync(key, Described);
+            lives[i] = database.KeyTimeToLiveAsync(key);
+        }
+
+        var sessions = new List<UserSession>(ids.Length);
+        var stale = new List<RedisValue>();
+        for (var i = 0; i < ids.Length; i++)
+        {
+            var values = await fields[i].WaitAsync(cancellationToken).ConfigureAwait(false);
+            var life = await lives[i].WaitAsync(cancellationToken).ConfigureAwait(false);
+            if (values[0] == userId && life is { } ttl)
+            {
+                sessions.Add(Describe(ids[i]!, values, ttl));
+            }
+            else
+            {
+                stale.Add(ids[i]);
+            }
+        }
+
+        await index.RemoveAsync(userId, [.. stale]).WaitAsync(cancellationToken).ConfigureAwait(false);
+        sessions.Sort(static (a, b) => b.LastSeenAt.CompareTo(a.LastSeenAt));
+        return sessions;
+    }
+
+    private UserSession Describe(string id, RedisValue[] values, TimeSpan ttl)
+    {
+        var now = index.Hash.Timeouts.Clock.GetUtcNow();
+        var idle = Milliseconds(values[2]) ?? index.Hash.Timeouts.IdleTimeout;
+        var lastSeen = Milliseconds(values[3]) is { } kept ? DateTimeOffset.UnixEpoch + kept : ttl < idle ? now - (idle - ttl) : now;
+        var created = DateTimeOffset.UnixEpoch + (Milliseconds(values[1]) ?? TimeSpan.Zero);
+        var userAgent = TextOf(values[8]);
+        return new UserSession(
+            id,
+            created,
+            Milliseconds(values[4]) is { } signedIn ? DateTimeOffset.UnixEpoch + signedIn : created,
+            lastSeen,
+            now + ttl,
+            TextOf(values[5]),
+            TextOf(values[6]),
+            TextOf(values[7]),
+            userAgent,
+            UserAgents.DeviceName(userAgent),
+            Current is { } current && current.Identity.ToString() == id);
+    }
+
+    private static TimeSpan? Milliseconds(RedisValue value) =>
+        long.TryParse(value.ToString(), CultureInfo.InvariantCulture, out var milliseconds) ? TimeSpan.FromMilliseconds(milliseconds) : null;
+
+    private static string? TextOf(RedisValue value) => value.IsNullOrEmpty ? null : value.ToString();
+
+    public Task<long> CountAsync(string userId, CancellationToken cancellationToken)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(userId);
+        return index.CountAsync(userId).WaitAsync(cancellationToken);
+    }
+
+    public async Task<RevokeResult> RevokeAsync(string userId, string sessionId, CancellationToken cancellationToken)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(userId);
+        ArgumentException.ThrowIfNullOrEmpty(sessionId);
+        if (!SessionId.TryParse(sessionId, out var id))
+        {
+            return RevokeResult.NotFound;
+        }
+
+        var result = await index.RevokeHashAsync(userId, id.ToString()).WaitAsync(cancellationToken).ConfigureAwait(false);
+        await index.RemoveAsync(userId, id.ToString()).WaitAsync(cancellationToken).ConfigureAwait(false);
+        return result;
+    }
+
+    public async Task<long> RevokeAllAsync(string userId, string? exceptSessionId, CancellationToken cancellationToken)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(userId);
+        long revoked = 0;
+        var kept = 0;
+        while (true)
+        {
+            var ids = await index.PageAsync(userId, kept, kept + BatchSize - 1).WaitAsync(cancellationToken).ConfigureAwait(false);
+            if (ids.Length == 0)
+            {
+                return revoked;
+            }
+
+            var batch = Array.FindAll(ids, id => id != exceptSessionId);
+            kept += ids.Length - batch.Length;
+            var results = await Task.WhenAll(Array.ConvertAll(batch, id => index.RevokeHashAsync(userId, id!))).WaitAsync(cancellationToken).ConfigureAwait(false);
+            foreach (var result in results)
+            {
+                revoked += result == RevokeResult.Revoked ? 1 : 0;
+            }
+
+            await index.RemoveAsync(userId, batch).WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    public async Task<RevokeEveryoneProgress> RevokeEveryoneAsync(IProgress<RevokeEveryoneProgress>? progress, CancellationToken cancellationToken)
+    {
+        var total = default(RevokeEveryoneProgress);
+        var database = await index.Hash.Connection.GetDatabaseAsync().ConfigureAwait(false);
+        for (var shard = 0; shard < index.Options.ActivityShards; shard++)
+        {
+            // A cursor meets every member that stays throughout, however scores change meanwhile.
+            var sinceReport = 0;
+            await foreach (var entry in database.SortedSetScanAsync(index.ShardKey(shard), pageSize: BatchSize).WithCancellation(cancellationToken).ConfigureAwait(false))
+            {
+                var sessions = await RevokeAllAsync(entry.Element!, null, cancellationToken).ConfigureAwait(false);
+                total = new RevokeEveryoneProgress(total.Users + (sessions > 0 ? 1 : 0), total.Sessions + sessions);
+                if (++sinceReport % BatchSize == 0)
+                {
+                    progress?.Report(total);
+                }
+            }
+
+            progress?.Report(total);
+        }
+
+        return total;
+    }
+
+    public async IAsyncEnumerable<ActiveUser> GetActiveUsersAsync(DateTimeOffset since, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var database = await index.Hash.Connection.GetDatabaseAsync().ConfigureAwait(false);
+        for (var shard = 0; shard < index.Options.ActivityShards; shard++)
+        {
+            // From the newest down: who becomes active meanwhile moves to where we have been, and is not met twice.
+            var highest = double.PositiveInfinity;
+            var atBoundary = new HashSet<string>(StringComparer.Ordinal);
+            while (true)
+            {
+                var page = await database.SortedSetRangeByScoreWithScoresAsync(
+                    index.ShardKey(shard), since.ToUnixTimeMilliseconds(), highest, Exclude.None, Order.Descending, 0, BatchSize + atBoundary.Count)
+                    .WaitAsync(cancellationToken).ConfigureAwait(false);
+                var met = 0;
+                foreach (var entry in page)
+                {
+                    var user = (string)entry.Element!;
+                    if (entry.Score == highest && !atBoundary.Add(user))
+                    {
+                        continue;
+                    }
+
+                    if (entry.Score < highest)
+                    {
+                        highest = entry.Score;
+                        atBoundary.Clear();
+                        atBoundary.Add(user);
+                    }
+
+                    met++;
+                    yield return new ActiveUser(user, DateTimeOffset.FromUnixTimeMilliseconds((long)entry.Score));
+                }
+
+                if (met == 0)
+                {
+                    break;
+                }
+            }
+        }
+    }
+
+    public async Task<long> PruneAsync(CancellationToken cancellationToken)
+    {
+        var database = await index.Hash.Connection.GetDatabaseAsync().ConfigureAwait(false);
+        var before = index.Now - (long)index.Options.ActivityRetention.TotalMilliseconds;
+        long pruned = 0;
+        for (var shard = 0; shard < index.Options.ActivityShards; shard++)
+        {
+            var kept = 0;
+            while (true)
+            {
+                var users = await database.SortedSetRangeByScoreAsync(index.ShardKey(shard), double.NegativeInfinity, before, Exclude.None, Order.Ascending, kept, BatchSize)
+                    .WaitAsync(cancellationToken).ConfigureAwait(false);
+                if (users.Length == 0)
+                {
+                    break;
+                }
+
+                // A user whose sessions live on unused for longer than that must still be found.
+                var counts = await Task.WhenAll(Array.ConvertAll(users, user => index.CountAsync(user!))).WaitAsync(cancellationToken).ConfigureAwait(false);
+                var gone = users.Where((_, i) => counts[i] == 0).ToArray();
+                kept += users.Length - gone.Length;
+                pruned += await database.SortedSetRemoveAsync(index.ShardKey(shard), gone).WaitAsync(cancellationToken).ConfigureAwait(false);
+            }
+        }
+
+        return pruned;
+    }
+}

@@ -1,0 +1,73 @@
+using System.Diagnostics;
+using StackExchange.Redis;
+
+namespace RedisSessions.Testing;
+
+/// <summary>A Redis Cluster of three masters and three replicas on this machine.</summary>
+public sealed class RedisClusterProcesses : IDisposable
+{
+    private readonly List<RedisProcess> _nodes = [];
+
+    public string Address => _nodes[0].Address;
+
+    public static async Task<RedisClusterProcesses> StartAsync()
+    {
+        var cluster = new RedisClusterProcesses();
+        for (var i = 0; i < 6; i++)
+        {
+            cluster._nodes.Add(await RedisProcess.StartAsync(
+                "--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0"));
+        }
+
+        using (var create = Process.Start(new ProcessStartInfo("redis-cli", ["--cluster", "create", .. cluster._nodes.Select(node => node.Address), "--cluster-replicas", "1", "--cluster-yes"]) { RedirectStandardOutput = true, RedirectStandardError = true })!)
+        {
+            var output = await create.StandardOutput.ReadToEndAsync();
+            await create.WaitForExitAsync();
+            if (create.ExitCode != 0)
+            {
+                throw new InvalidOperationException(output);
+            }
+        }
+
+        var limit = Stopwatch.StartNew();
+        while (!await cluster.IsReadyAsync())
+        {
+            if (limit.Elapsed > TimeSpan.FromSeconds(60))
+            {
+                throw new TimeoutException("The cluster did not become ready.");
+            }
+
+            await Task.Delay(50);
+        }
+
+        return cluster;
+    }
+
+    private async Task<bool> IsReadyAsync()
+    {
+        var replicas = 0;
+        foreach (var node in _nodes)
+        {
+            await using var connection = await ConnectionMultiplexer.ConnectAsync($"{node.Address},allowAdmin=true");
+            var server = connection.GetServer(node.Address);
+            var info = (await server.ExecuteAsync("INFO", "replication")).ToString();
+            var state = (await server.ExecuteAsync("CLUSTER", "INFO")).ToString();
+            if (!state.Contains("cluster_state:ok", StringComparison.Ordinal) || !state.Contains("cluster_slots_ok:16384", StringComparison.Ordinal))
+            {
+                return false;
+            }
+
+            replicas += info.Contains("master_link_status:up", StringComparison.Ordinal) ? 1 : 0;
+        }
+
+        return replicas == 3;
+    }
+
+    public void Dispose()
+    {
+        foreach (var node in _nodes)
+        {
+            node.Dispose();
+        }
+    }
+}
