@@ -10,6 +10,10 @@ namespace RedisSessions.Storage;
 /// </summary>
 internal sealed class RedisConnection : IAsyncDisposable, IDisposable
 {
+    // A connection of our own that takes longer is still awaited, but by nobody's page: the client may take its whole
+    // connect timeout even where Redis refused at once.
+    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(800);
+
     private readonly Func<Task<IConnectionMultiplexer>> _connect;
     private readonly bool _owned;
     private readonly Lock _lock = new();
@@ -82,6 +86,15 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
             }
 
             attempt = _attempt;
+        }
+
+        if (_owned && !attempt.IsCompleted)
+        {
+            await Task.WhenAny(attempt, Task.Delay(Patience)).ConfigureAwait(false);
+            if (!attempt.IsCompleted)
+            {
+                throw new RedisConnectionException(ConnectionFailureType.UnableToConnect, CommandFlags.None, "The connection to Redis is still being made.");
+            }
         }
 
         return (await attempt.ConfigureAwait(false)).Database;
