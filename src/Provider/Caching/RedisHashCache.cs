@@ -18,21 +18,13 @@ internal sealed class RedisHashCache(RedisConnection connection, IOptions<RedisH
     public byte[]? Get(string key)
     {
         var (database, fullKey) = Begin(key);
-        var data = database.HashGetAsync(fullKey, Data);
-        var slide = RedisHashCacheScripts.Slide.SendByHash(database, [fullKey], [clock.GetUtcNow().UtcTicks]);
-        var value = Wait(data);
-        EndSlide(database, fullKey, slide);
-        return value;
+        return (byte[]?)RedisHashCacheScripts.Get.Evaluate(database, [fullKey], [clock.GetUtcNow().UtcTicks]);
     }
 
     public async Task<byte[]?> GetAsync(string key, CancellationToken token = default)
     {
         var (database, fullKey) = await BeginAsync(key, token).ConfigureAwait(false);
-        var data = database.HashGetAsync(fullKey, Data);
-        var slide = RedisHashCacheScripts.Slide.SendByHash(database, [fullKey], [clock.GetUtcNow().UtcTicks]);
-        var value = await data.WaitAsync(token).ConfigureAwait(false);
-        await EndSlideAsync(database, fullKey, slide).WaitAsync(token).ConfigureAwait(false);
-        return value;
+        return (byte[]?)await RedisHashCacheScripts.Get.EvaluateAsync(database, [fullKey], [clock.GetUtcNow().UtcTicks]).WaitAsync(token).ConfigureAwait(false);
     }
 
     public bool TryGet(string key, IBufferWriter<byte> destination)
@@ -80,7 +72,14 @@ internal sealed class RedisHashCache(RedisConnection connection, IOptions<RedisH
         var rented = Linearize(value, arguments);
         try
         {
-            RedisHashCacheScripts.Set.Evaluate(database, [fullKey], arguments);
+            if (IsLarge(value))
+            {
+                Begin(database, fullKey, arguments).Execute();
+            }
+            else
+            {
+                RedisHashCacheScripts.Set.Evaluate(database, [fullKey], arguments);
+            }
         }
         finally
         {
@@ -95,7 +94,9 @@ internal sealed class RedisHashCache(RedisConnection connection, IOptions<RedisH
         var arguments = Arguments(options);
         var (database, fullKey) = await BeginAsync(key, token).ConfigureAwait(false);
         var rented = Linearize(value, arguments);
-        var sent = RedisHashCacheScripts.Set.EvaluateAsync(database, [fullKey], arguments);
+        Task sent = IsLarge(value)
+            ? Begin(database, fullKey, arguments).ExecuteAsync()
+            : RedisHashCacheScripts.Set.EvaluateAsync(database, [fullKey], arguments);
         try
         {
             await sent.WaitAsync(token).ConfigureAwait(false);
@@ -170,6 +171,20 @@ internal sealed class RedisHashCache(RedisConnection connection, IOptions<RedisH
             ttl is { } time ? SessionHash.Milliseconds(time) : -1,
             RedisValue.EmptyString,
         ];
+    }
+
+    // Lua copies its arguments twice, which costs a large value more than the three further commands of a transaction.
+    private static bool IsLarge(ReadOnlySequence<byte> value) => value.Length > 2_000;
+
+    /// <summary>The same as the script, as a transaction: Redis runs it whole or not at all.</summary>
+    private static ITransaction Begin(IDatabase database, RedisKey key, RedisValue[] arguments)
+    {
+        var transaction = database.CreateTransaction();
+        _ = transaction.HashSetAsync(key, [new("absexp", arguments[0]), new("sldexp", arguments[1]), new(Data, arguments[3])]);
+        _ = arguments[2] == -1
+            ? transaction.KeyPersistAsync(key)
+            : transaction.KeyExpireAsync(key, TimeSpan.FromMilliseconds((long)arguments[2]));
+        return transaction;
     }
 
     /// <returns>The rented array that the value was gathered in; null if it is in one piece and was not copied.</returns>

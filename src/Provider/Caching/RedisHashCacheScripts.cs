@@ -20,6 +20,20 @@ internal static class RedisHashCacheScripts
         return 1
         """);
 
+    /// <summary>As <see cref="Slide"/>, and answers the data; nil without an entry. One command where the data is wanted as an array.</summary>
+    public static RedisScript Get { get; } = new(
+        """
+        local entry = redis.call('HMGET', KEYS[1], 'absexp', 'sldexp', 'data')
+        local sliding = tonumber(entry[2] or '-1') or -1
+        if sliding >= 0 then
+          local ttl = sliding
+          local absolute = tonumber(entry[1] or '-1') or -1
+          if absolute >= 0 then ttl = math.min(ttl, absolute - tonumber(ARGV[1])) end
+          redis.call('PEXPIRE', KEYS[1], string.format('%.0f', math.max(0, math.floor(ttl / 10000))))
+        end
+        return entry[3]
+        """);
+
     /// <summary>
     /// Slides the TTL to the sliding expiration, at most to the absolute one. ARGV: now in ticks. Ticks exceed what Lua
     /// counts exactly, but not by what a millisecond would notice.

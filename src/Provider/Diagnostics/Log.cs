@@ -41,6 +41,12 @@ internal static partial class Log
     [LoggerMessage(102, LogLevel.Information, "Session destroyed; Id:{SessionId}", EventName = "SessionDestroyed")]
     public static partial void SessionDestroyed(this ILogger logger, Guid sessionId);
 
+    [LoggerMessage(103, LogLevel.Warning, "The data of {Length} bytes that Microsoft's stack stored for session {SessionId} is no session; it is taken for empty and left as it is.", EventName = "MicrosoftSessionUnreadable")]
+    public static partial void MicrosoftSessionUnreadable(this ILogger logger, Guid sessionId, int length);
+
+    [LoggerMessage(104, LogLevel.Error, "Session {SessionId} did not match its browser, but could not be destroyed.", EventName = "SessionNotDestroyed")]
+    public static partial void SessionNotDestroyed(this ILogger logger, Guid sessionId, Exception exception);
+
     [LoggerMessage(110, LogLevel.Debug, "A write to the index of users' sessions was lost; the session's next heartbeat makes it again.", EventName = "UserIndexWriteLost")]
     public static partial void UserIndexWriteLost(this ILogger logger, Exception exception);
 
@@ -58,4 +64,31 @@ internal static partial class Log
 
     [LoggerMessage(115, LogLevel.Warning, "The index of users' sessions could not be pruned; the next round tries again.", EventName = "UserIndexNotPruned")]
     public static partial void UserIndexNotPruned(this ILogger logger, Exception exception);
+
+    [LoggerMessage(120, LogLevel.Information, "Security: A request did not match its session, and goes on; Session:{SessionId}, User:{UserId}, {Detail}", EventName = "SecurityMismatch")]
+    public static partial void SecurityMismatch(this ILogger logger, string? sessionId, string? userId, string? detail);
+
+    [LoggerMessage(121, LogLevel.Warning, "Security: A request did not match its session, and got an empty one; Session:{SessionId}, User:{UserId}, {Detail}", EventName = "SecurityRejected")]
+    public static partial void SecurityRejected(this ILogger logger, string? sessionId, string? userId, string? detail);
+
+    [LoggerMessage(122, LogLevel.Warning, "Security: A request did not match its session, which was destroyed; Session:{SessionId}, User:{UserId}, {Detail}", EventName = "SecurityDestroyed")]
+    public static partial void SecurityDestroyed(this ILogger logger, string? sessionId, string? userId, string? detail);
+
+    [LoggerMessage(123, LogLevel.Warning, "Security: A limit was reached; Session:{SessionId}, User:{UserId}, {Detail}", EventName = "SecurityLimitReached")]
+    public static partial void SecurityLimitReached(this ILogger logger, string? sessionId, string? userId, string? detail);
+
+    [LoggerMessage(124, LogLevel.Error, "Security: A stored value could not be decrypted and counts as absent; Session:{SessionId}, User:{UserId}, {Detail}", EventName = "SecurityDecryptionFailed")]
+    public static partial void SecurityDecryptionFailed(this ILogger logger, string? sessionId, string? userId, string? detail);
+
+    [LoggerMessage(125, LogLevel.Information, "Security: A session got a new id; Session:{SessionId}, User:{UserId}, {Detail}", EventName = "SecurityRegenerated")]
+    public static partial void SecurityRegenerated(this ILogger logger, string? sessionId, string? userId, string? detail);
+
+    [LoggerMessage(126, LogLevel.Information, "Security: A session was revoked; Session:{SessionId}, User:{UserId}, {Detail}", EventName = "SecurityRevoked")]
+    public static partial void SecurityRevoked(this ILogger logger, string? sessionId, string? userId, string? detail);
+
+    [LoggerMessage(127, LogLevel.Warning, "Security: A user's sessions are suspicious; Session:{SessionId}, User:{UserId}, {Detail}", EventName = "SecuritySuspicious")]
+    public static partial void SecuritySuspicious(this ILogger logger, string? sessionId, string? userId, string? detail);
+
+    [LoggerMessage(129, LogLevel.Error, "A sink of security events threw; the others were told.", EventName = "SecurityEventSinkFailed")]
+    public static partial void SecurityEventSinkFailed(this ILogger logger, Exception exception);
 }

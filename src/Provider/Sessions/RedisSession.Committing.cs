@@ -9,7 +9,11 @@ namespace RedisSessions.Sessions;
 internal sealed partial class RedisSession
 {
     private bool _willBeCalledBeforeResponse;
+    private bool _tellFormerStore;
     private Exception? _failureBeforeResponse;
+
+    /// <summary>The session may not be stored: what it holds is there for this request only.</summary>
+    private bool _keptInMemory;
 
     /// <summary>The session was destroyed while this request held it: nothing that the request does may bring it back.</summary>
     private bool _gone;
@@ -43,7 +47,7 @@ internal sealed partial class RedisSession
 
     /// <summary>Writes what changed since the last commit; no round trip if nothing did. After a failure the changes are kept.</summary>
     public Task CommitAsync(CancellationToken cancellationToken = default) =>
-        _delta is null or { IsEmpty: true } ? Task.CompletedTask : CommitSlowAsync(cancellationToken);
+        _delta is null or { IsEmpty: true } || _keptInMemory ? Task.CompletedTask : CommitSlowAsync(cancellationToken);
 
     private async Task CommitSlowAsync(CancellationToken cancellationToken)
     {
@@ -65,6 +69,13 @@ internal sealed partial class RedisSession
             return;
         }
 
+        if (_loaded is null && !await MayCreateAsync().ConfigureAwait(false))
+        {
+            _keptInMemory = true;
+            _delta = delta;
+            return;
+        }
+
         foreach (var addOn in _store.AddOns)
         {
             addOn.Committing(this, delta);
@@ -74,6 +85,7 @@ internal sealed partial class RedisSession
         {
             var commit = _store.Hash.CommitAsync(_key, delta, _idleTimeout, _loaded);
             Accept(delta, await WithinIOTimeout(commit, cancellationToken).ConfigureAwait(false));
+            await TellFormerStoreAsync().ConfigureAwait(false);
         }
         catch (Exception exception)
         {
@@ -91,6 +103,28 @@ internal sealed partial class RedisSession
 
             throw;
         }
+    }
+
+    /// <summary>
+    /// After the hash, so that a crash in between loses nothing. What others committed meanwhile is in the hash alone, and
+    /// is read from there.
+    /// </summary>
+    private async Task TellFormerStoreAsync()
+    {
+        if (_store.Former is not { } former || _gone || _loaded is null || !(_tellFormerStore || former.IsStillUsed))
+        {
+            return;
+        }
+
+        var session = _loaded;
+        if (former.IsStillUsed && session.Version == SessionSnapshot.UnknownVersion)
+        {
+            var reply = await _store.Hash.EvaluateAsync(SessionScripts.Read, _key, []).ConfigureAwait(false);
+            session = reply.Length < 0 ? session : _store.Hash.Parse(_key, reply[1]);
+        }
+
+        await former.CommittedAsync(_secret, _id, session, _idleTimeout).ConfigureAwait(false);
+        _tellFormerStore = false;
     }
 
     private void Accept(SessionDelta delta, SessionHash.Committed? outcome)
@@ -116,6 +150,19 @@ internal sealed partial class RedisSession
         }
 
         _store.Logger.SessionStored(_id, delta.Fields.Count);
+    }
+
+    private async ValueTask<bool> MayCreateAsync()
+    {
+        foreach (var addOn in _store.AddOns)
+        {
+            if (!await addOn.MayCreateAsync(this).ConfigureAwait(false))
+            {
+                return false;
+            }
+        }
+
+        return true;
     }
 
     private void Gone()
@@ -173,6 +220,7 @@ internal sealed partial class RedisSession
         var change = new SessionDelta();
         change.Fields[key] = incremented.Value;
         Accept(change, incremented.Committed);
+        await TellFormerStoreAsync().ConfigureAwait(false);
         return long.Parse(incremented.Value, System.Globalization.CultureInfo.InvariantCulture);
     }
 }

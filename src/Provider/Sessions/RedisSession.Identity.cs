@@ -12,6 +12,7 @@ namespace RedisSessions.Sessions;
 // orphan under an id that nobody holds, which expires by itself; a commit that Redis acknowledged is never lost.
 internal sealed partial class RedisSession
 {
+    private string _secret;
     private Guid _id;
     private string _key;
     private bool _isNewKey;
@@ -35,6 +36,12 @@ internal sealed partial class RedisSession
         }
 
         EnsureCookieCanChange("The session id cannot be regenerated after the response has started.");
+        if (_loaded is null && _tellFormerStore)
+        {
+            // It comes from the former store: it gets its hash first, so that it moves like any other.
+            await CommitAsync(cancellationToken).ConfigureAwait(false);
+        }
+
         var oldId = _id;
         var secret = SessionId.NewSecret();
         if (_loaded is null)
@@ -44,7 +51,7 @@ internal sealed partial class RedisSession
             return;
         }
 
-        if (!await MoveToAsync(SessionId.Derive(secret), _loaded).ConfigureAwait(false))
+        if (!await MoveToAsync(secret, _loaded).ConfigureAwait(false))
         {
             Gone();
             return;
@@ -60,9 +67,15 @@ internal sealed partial class RedisSession
     }
 
     /// <returns>False if the session was destroyed or expired meanwhile; then nothing is left under either id.</returns>
-    private async Task<bool> MoveToAsync(Guid newId, SessionSnapshot session)
+    private async Task<bool> MoveToAsync(string secret, SessionSnapshot session)
     {
-        var newKey = _store.Keys.Session(newId);
+        var newKey = _store.Keys.Session(SessionId.Derive(secret));
+        if (_store.Former is { } former)
+        {
+            // First, or the old cookie would find its session again there.
+            await former.RemoveAsync(_secret).ConfigureAwait(false);
+        }
+
         while (true)
         {
             var written = await _store.Hash.WriteAsync(newKey, session, _idleTimeout).ConfigureAwait(false);
@@ -71,8 +84,9 @@ internal sealed partial class RedisSession
             {
                 _store.Copies.Remove(_key);
                 _loaded = session;
-                SetIdentity(newId);
+                SetIdentity(secret);
                 _store.Copies.Set(_key, session);
+                await TellFormerStoreAsync().ConfigureAwait(false);
                 return true;
             }
 
@@ -91,6 +105,11 @@ internal sealed partial class RedisSession
         cancellationToken.ThrowIfCancellationRequested();
         if (!_isNewKey || _loaded is not null)
         {
+            if (_store.Former is { } former)
+            {
+                await WithinIOTimeout(former.RemoveAsync(_secret), cancellationToken).ConfigureAwait(false);
+            }
+
             await WithinIOTimeout(_store.Hash.DeleteAsync(_key), cancellationToken).ConfigureAwait(false);
             _store.Copies.Remove(_key);
             _store.Metrics.Destroyed.Add(1);
@@ -102,6 +121,43 @@ internal sealed partial class RedisSession
         }
 
         Empty();
+    }
+
+    /// <summary>This request is not the session's owner: it goes on with an empty one, under a new id if it sets something.</summary>
+    public void Disown()
+    {
+        _loaded = null;
+        _copy = null;
+        _delta = null;
+        StartOver(SessionId.NewSecret());
+    }
+
+    /// <summary>As <see cref="Disown"/>, and the session ends for its owner, too. What is sent is not waited for: it is behind this request's load and ahead of every later one.</summary>
+    public void DestroyAndDisown()
+    {
+        var (id, key, stored) = (_id, _key, _loaded);
+        _store.Copies.Remove(key);
+        _store.Metrics.Destroyed.Add(1);
+        _ = DeleteAsync();
+        foreach (var addOn in _store.AddOns)
+        {
+            addOn.Destroyed(this, id, stored);
+        }
+
+        Disown();
+        ChangeCookie(CookieChange.Expire, null);
+
+        async Task DeleteAsync()
+        {
+            try
+            {
+                await _store.Hash.DeleteAsync(key).ConfigureAwait(false);
+            }
+            catch (Exception exception) when (exception is StackExchange.Redis.RedisException or TimeoutException)
+            {
+                _store.Logger.SessionNotDestroyed(id, exception);
+            }
+        }
     }
 
     /// <summary>What this request sees once its session is no more. A key that the browser already has is not used again.</summary>
@@ -121,7 +177,7 @@ internal sealed partial class RedisSession
     /// <summary>Continues as a session that does not exist yet, under a new secret that is sent if something is set.</summary>
     public void StartOver(string secret)
     {
-        SetIdentity(SessionId.Derive(secret));
+        SetIdentity(secret);
         _isNewKey = true;
         _tryEstablish = () =>
         {
@@ -161,11 +217,12 @@ internal sealed partial class RedisSession
         }
     }
 
-    [System.Diagnostics.CodeAnalysis.MemberNotNull(nameof(_key))]
-    private void SetIdentity(Guid id)
+    [System.Diagnostics.CodeAnalysis.MemberNotNull(nameof(_key), nameof(_secret))]
+    private void SetIdentity(string secret)
     {
-        _id = id;
+        _secret = secret;
+        _id = SessionId.Derive(secret);
         _idText = null;
-        _key = _store.Keys.Session(id);
+        _key = _store.Keys.Session(_id);
     }
 }

@@ -102,13 +102,51 @@ internal sealed partial class RedisSession
         {
             var fields = reply.Fields is null ? null : await WithinIOTimeout(reply.Fields, cancellationToken).ConfigureAwait(false);
             Accept(await WithinIOTimeout(reply.Script, cancellationToken).ConfigureAwait(false), fields);
+            await AskFormerStoreAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (RedisServerException exception) when (RedisScript.IsMissing(exception))
         {
             var retry = _store.Hash.RetryLoadAsync(_key, _idleTimeout, KnownVersion);
             _reply = new SessionHash.LoadReply(retry, null);
             Accept(await WithinIOTimeout(retry, cancellationToken).ConfigureAwait(false), null);
+            await AskFormerStoreAsync(cancellationToken).ConfigureAwait(false);
         }
+    }
+
+    private async ValueTask AskFormerStoreAsync(CancellationToken cancellationToken)
+    {
+        if (_store.Former is not { } former || (_loaded is not null && !former.IsStillUsed))
+        {
+            return;
+        }
+
+        // Not available before that is known, for a reader in between would take the session for empty.
+        _availability = Availability.NotLoaded;
+        Import(await WithinIOTimeout(former.FindAsync(_secret, _loaded is not null), cancellationToken).ConfigureAwait(false));
+        _availability = Availability.Available;
+    }
+
+    /// <summary>What came from elsewhere is a change of this request, so that its commit stores it.</summary>
+    private void Import(FormerSession? former)
+    {
+        if (former is null)
+        {
+            return;
+        }
+
+        var delta = Change();
+        if (former.Replaces && _loaded is not null)
+        {
+            delta.Clear();
+        }
+
+        delta.Creates = true;
+        foreach (var (name, value) in former.Fields)
+        {
+            delta.Fields[name] = value;
+        }
+
+        _tellFormerStore = true;
     }
 
     /// <summary>
@@ -152,6 +190,10 @@ internal sealed partial class RedisSession
             }
 
             WaitForReply(_reply!.Value);
+            if (_store.Former is { } former && (_loaded is null || former.IsStillUsed))
+            {
+                Import(former.Find(_secret, _loaded is not null));
+            }
         }
         catch (Exception exception)
         {
@@ -190,12 +232,12 @@ internal sealed partial class RedisSession
         if (reply.Length >= 0)
         {
             due = reply.Length % 2 == 1;
-            AcceptFields(SessionSnapshot.Parse(reply));
+            AcceptFields(_store.Hash.Parse(_key, reply));
         }
         else if ((long)reply != SessionScripts.Missing && fields is { Length: > 0 })
         {
             due = (long)reply == SessionScripts.UnchangedAndDue;
-            AcceptFields(SessionSnapshot.Parse(fields));
+            AcceptFields(_store.Hash.Parse(_key, fields));
         }
         else if ((long)reply != SessionScripts.Missing && fields is null)
         {
@@ -216,13 +258,23 @@ internal sealed partial class RedisSession
         {
             _store.Metrics.Loaded.Add(1);
             _store.Logger.SessionLoaded(_id, loaded.Fields.Count);
+            TellAddOns(due);
+        }
+    }
+
+    private void TellAddOns(bool due)
+    {
+        foreach (var addOn in _store.AddOns)
+        {
+            addOn.Loaded(this);
+        }
+
+        // One of them may have found that the session is not this browser's.
+        if (due && _loaded is not null)
+        {
             foreach (var addOn in _store.AddOns)
             {
-                addOn.Loaded(this);
-                if (due)
-                {
-                    addOn.HeartbeatDue(this);
-                }
+                addOn.HeartbeatDue(this);
             }
         }
     }

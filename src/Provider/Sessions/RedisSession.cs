@@ -42,7 +42,7 @@ internal sealed partial class RedisSession : ISession
         _tryEstablish = tryEstablish;
         _isNewKey = isNewKey;
         _availability = isNewKey ? Availability.Available : Availability.NotLoaded;
-        SetIdentity(SessionId.Derive(secret));
+        SetIdentity(secret);
     }
 
     /// <summary>The id, whether or not the session could be loaded.</summary>
@@ -111,6 +111,11 @@ internal sealed partial class RedisSession : ISession
             throw new ArgumentOutOfRangeException(nameof(key), $"The key cannot be longer than '{FieldNames.KeyLengthLimit}' when encoded with UTF-8.");
         }
 
+        foreach (var addOn in _store.AddOns)
+        {
+            addOn.Setting(this, key, value.Length);
+        }
+
         Establish();
         Change().Fields[FieldNames.Normalize(key)] = value.AsSpan().ToArray();
     }
@@ -146,6 +151,22 @@ internal sealed partial class RedisSession : ISession
         {
             Change().SetMetadata(FieldNames.IdleTimeout, SessionHash.Milliseconds(timeout).ToString(System.Globalization.CultureInfo.InvariantCulture));
         }
+    }
+
+    /// <summary>How many fields there are beside this one, and how many bytes they have.</summary>
+    public (int Count, long Bytes) Measure(string key)
+    {
+        var (count, bytes) = (0, 0L);
+        foreach (var name in Keys)
+        {
+            if (name != key)
+            {
+                count++;
+                bytes += Encoding.UTF8.GetByteCount(name) + Find(name)!.Length;
+            }
+        }
+
+        return (count, bytes);
     }
 
     /// <summary>Changes metadata with the next commit, which creates the session if need be.</summary>

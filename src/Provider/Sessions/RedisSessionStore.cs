@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Session;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using RedisSessions.Diagnostics;
@@ -22,6 +23,7 @@ internal sealed class RedisSessionStore(
     IHttpContextAccessor contexts,
     IOptions<SessionOptions> options,
     IEnumerable<SessionAddOn> addOns,
+    IServiceProvider services,
     ILogger<RedisSessionStore> logger) : ISessionStore
 {
     public SessionHash Hash { get; } = hash;
@@ -33,6 +35,9 @@ internal sealed class RedisSessionStore(
     public SessionCopies Copies { get; } = copies;
 
     public SessionMetrics Metrics { get; } = metrics;
+
+    /// <summary>Where sessions may come from that have no hash yet; usually null.</summary>
+    public FormerStore? Former { get; } = services.GetService<FormerStore>();
 
     /// <summary>Usually none; never null.</summary>
     public SessionAddOn[] AddOns { get; } = Attach(hash, [.. addOns]);
@@ -104,6 +109,7 @@ internal sealed class RedisSessionStore(
     {
         foreach (var addOn in addOns)
         {
+            hash.MayHaveOwnAbsoluteTimeouts |= addOn.SetsAbsoluteTimeouts;
             var interval = addOn.HeartbeatInterval;
             if (interval > TimeSpan.Zero && (hash.HeartbeatInterval == TimeSpan.Zero || interval < hash.HeartbeatInterval))
             {

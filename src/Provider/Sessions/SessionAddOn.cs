@@ -13,6 +13,9 @@ internal abstract class SessionAddOn
     /// <summary>How often <see cref="HeartbeatDue"/> is called for a session in use; zero for never.</summary>
     public virtual TimeSpan HeartbeatInterval => TimeSpan.Zero;
 
+    /// <summary>Whether this gives sessions absolute timeouts of their own.</summary>
+    public virtual bool SetsAbsoluteTimeouts => false;
+
     /// <summary>The load found the session.</summary>
     public virtual void Loaded(RedisSession session)
     {
@@ -25,6 +28,19 @@ internal abstract class SessionAddOn
 
     /// <summary>The load is done, authentication too, and the endpoint is about to run.</summary>
     public virtual ValueTask BeforeEndpointAsync(RedisSession session, HttpContext context) => ValueTask.CompletedTask;
+
+    /// <summary>A value is about to be set; what this throws, the application meets.</summary>
+    public virtual void Setting(RedisSession session, string key, int bytes)
+    {
+    }
+
+    /// <summary>Whether a session may be stored for the first time; if not, it works in memory for its request.</summary>
+    public virtual ValueTask<bool> MayCreateAsync(RedisSession session) => ValueTask.FromResult(true);
+
+    /// <summary>A session was revoked by its user or an administrator.</summary>
+    public virtual void Revoked(string userId, Guid id)
+    {
+    }
 
     /// <summary>The delta is about to be sent; metadata may be added to it. <c>session.Stored</c> is null if it creates the session.</summary>
     public virtual void Committing(RedisSession session, SessionDelta delta)

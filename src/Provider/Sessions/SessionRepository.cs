@@ -46,7 +46,7 @@ internal sealed class SessionRepository(SessionHash hash, SessionKeys keys) : IS
         }
 
         var ttl = TimeSpan.FromMilliseconds((long)reply[0]);
-        var session = SessionSnapshot.Parse(reply[1]);
+        var session = hash.Parse(key, reply[1]);
         var now = hash.Timeouts.Clock.GetUtcNow();
         return new StoredSession(
             sessionId,
@@ -58,13 +58,13 @@ internal sealed class SessionRepository(SessionHash hash, SessionKeys keys) : IS
 
     public async Task<byte[]?> GetFieldAsync(string sessionId, string key, CancellationToken cancellationToken)
     {
-        var field = FieldNames.Encode(FieldOf(key));
-        var reply = await EvaluateAsync(SessionScripts.ReadField, sessionId, [field], cancellationToken).ConfigureAwait(false);
-        return reply is { Length: 1 } ? (byte[]?)reply[0] : null;
+        var field = FieldOf(key);
+        var reply = await EvaluateAsync(SessionScripts.ReadField, sessionId, [FieldNames.Encode(field)], cancellationToken).ConfigureAwait(false);
+        return reply is { Length: 1 } ? hash.Decode(KeyOf(sessionId)!, field, (byte[])reply[0]!) : null;
     }
 
     public Task<bool> SetFieldAsync(string sessionId, string key, byte[] value, CancellationToken cancellationToken) =>
-        ChangeAsync(sessionId, [1, FieldNames.Encode(FieldOf(key)), ValueOf(value)], cancellationToken);
+        SetFieldsAsync(sessionId, [new(key, value)], cancellationToken);
 
     public Task<bool> SetFieldsAsync(string sessionId, IEnumerable<KeyValuePair<string, byte[]>> fields, CancellationToken cancellationToken)
     {
@@ -72,8 +72,9 @@ internal sealed class SessionRepository(SessionHash hash, SessionKeys keys) : IS
         var values = new List<RedisValue> { 0 };
         foreach (var (name, value) in fields)
         {
-            values.Add(FieldNames.Encode(FieldOf(name)));
-            values.Add(ValueOf(value));
+            var field = FieldOf(name);
+            values.Add(FieldNames.Encode(field));
+            values.Add(KeyOf(sessionId) is { } key ? hash.Encode(key, field, ValueOf(value)) : ValueOf(value));
         }
 
         values[0] = values.Count / 2;

@@ -26,6 +26,12 @@ internal static class FieldNames
     /// <summary>When a load was last told that the session's heartbeat is due, Unix milliseconds.</summary>
     public const string Heartbeat = "@h";
 
+    /// <summary>The user to whom the session is bound.</summary>
+    public const string UserId = "@u";
+
+    /// <summary>When it was bound, Unix milliseconds.</summary>
+    public const string SignedInAt = "@s";
+
     /// <summary>The longest key that Microsoft's session takes, in bytes of UTF-8.</summary>
     public const int KeyLengthLimit = ushort.MaxValue;
 

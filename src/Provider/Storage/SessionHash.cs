@@ -1,12 +1,17 @@
+using System.Globalization;
+using System.Text;
+using Microsoft.Extensions.DependencyInjection;
 using StackExchange.Redis;
 
 namespace RedisSessions.Storage;
 
 /// <summary>Turns scripts' typed arguments into Redis's, and their replies back. Knows nothing of requests.</summary>
-internal sealed class SessionHash(RedisConnection connection, SessionTimeouts timeouts, SessionKeys keys)
+internal sealed class SessionHash(RedisConnection connection, SessionTimeouts timeouts, SessionKeys keys, IServiceProvider services)
 {
-    private const int LoadArguments = 5;
     private const int CommitHeader = 8;
+
+    // Usually none.
+    private readonly FieldCodec? _codec = services.GetService<FieldCodec>();
 
     public RedisConnection Connection { get; } = connection;
 
@@ -53,12 +58,15 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
 
     private RedisValue[] LoadValues(TimeSpan idleTimeout, long knownVersion)
     {
-        var values = new RedisValue[LoadArguments];
-        WriteTimes(values, idleTimeout);
-        values[3] = knownVersion == SessionSnapshot.UnknownVersion ? RedisValue.EmptyString : knownVersion;
-        values[4] = (long)HeartbeatInterval.TotalMilliseconds;
-        return values;
+        RedisValue known = knownVersion == SessionSnapshot.UnknownVersion ? RedisValue.EmptyString : knownVersion;
+        // What the script does not need costs it time all the same.
+        return Timeouts.AbsoluteMilliseconds == 0 && HeartbeatInterval == TimeSpan.Zero && !MayHaveOwnAbsoluteTimeouts
+            ? [known, Milliseconds(idleTimeout)]
+            : [known, Milliseconds(idleTimeout), Timeouts.AbsoluteMilliseconds, Timeouts.Now, (long)HeartbeatInterval.TotalMilliseconds];
     }
+
+    /// <summary>Whether an add-on gives sessions absolute timeouts of their own.</summary>
+    public bool MayHaveOwnAbsoluteTimeouts { get; set; }
 
     /// <summary>Sends a delta. <paramref name="loaded"/> is <see langword="null"/> where the caller saw no session and may create it.</summary>
     /// <returns><see langword="null"/> when the session that the caller loaded is gone.</returns>
@@ -85,7 +93,7 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
         var nextRemoved = CommitHeader + (2 * set);
         foreach (var (name, value) in delta.Fields)
         {
-            Place(FieldNames.Encode(name), value);
+            Place(FieldNames.Encode(name), value is null ? RedisValue.Null : Encode(key, name, value));
         }
 
         foreach (var (name, value) in delta.Metadata)
@@ -112,6 +120,11 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
     /// <summary>Adds to a field. Same contract as <see cref="CommitAsync"/>.</summary>
     public async Task<Incremented?> IncrementAsync(string key, string name, long by, TimeSpan idleTimeout, SessionSnapshot? loaded)
     {
+        if (_codec is not null)
+        {
+            return await IncrementEncodedAsync(key, name, by, idleTimeout, loaded).ConfigureAwait(false);
+        }
+
         var values = new RedisValue[7];
         var next = WriteHeader(values, idleTimeout, loaded);
         values[5] = FieldNames.Encode(name);
@@ -119,6 +132,56 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
         var reply = await EvaluateAsync(SessionScripts.Increment, key, values).ConfigureAwait(false);
         return Committed.From(reply, next) is { } committed ? new Incremented(committed, (byte[])reply[2]!) : null;
     }
+
+    /// <summary>
+    /// The sum is made here, because Redis cannot read its terms, and set only if nobody changed the session meanwhile; else
+    /// it is made again from what the session holds now.
+    /// </summary>
+    private async Task<Incremented?> IncrementEncodedAsync(string key, string name, long by, TimeSpan idleTimeout, SessionSnapshot? loaded)
+    {
+        var current = loaded;
+        while (true)
+        {
+            var before = current is not null && current.Fields.TryGetValue(name, out var bytes) ? bytes : "0"u8.ToArray();
+            if (!long.TryParse(before, CultureInfo.InvariantCulture, out var number))
+            {
+                throw new InvalidOperationException("The field holds no decimal number.");
+            }
+
+            var sum = Encoding.UTF8.GetBytes(checked(number + by).ToString(CultureInfo.InvariantCulture));
+            var values = new RedisValue[8];
+            var next = WriteHeader(values, idleTimeout, loaded);
+            values[5] = current is null ? RedisValue.EmptyString : current.Version;
+            values[6] = FieldNames.Encode(name);
+            values[7] = _codec!.Encode(key, name, sum);
+            var reply = await EvaluateAsync(SessionScripts.SetAtVersion, key, values).ConfigureAwait(false);
+            if (reply.Length <= 2)
+            {
+                return Committed.From(reply, next) is { } committed ? new Incremented(committed, sum) : null;
+            }
+
+            current = Parse(key, reply);
+        }
+    }
+
+    /// <summary>What a reply of HGETALL holds, decoded.</summary>
+    public SessionSnapshot Parse(string key, ReadOnlySpan<HashEntry> entries) => SessionSnapshot.Parse(entries, key, _codec);
+
+    /// <summary>The same for HGETALL's reply as a script passes it on: names and values in turn.</summary>
+    public SessionSnapshot Parse(string key, RedisResult reply)
+    {
+        var entries = new HashEntry[reply.Length / 2];
+        for (var i = 0; i < entries.Length; i++)
+        {
+            entries[i] = new HashEntry((RedisValue)reply[2 * i], (RedisValue)reply[(2 * i) + 1]);
+        }
+
+        return Parse(key, entries);
+    }
+
+    public byte[] Encode(string key, string field, byte[] value) => _codec?.Encode(key, field, value) ?? value;
+
+    public byte[]? Decode(string key, string field, byte[] stored) => _codec is null ? stored : _codec.Decode(key, field, stored);
 
     /// <summary>Writes a whole session with its metadata under a new id.</summary>
     /// <returns>False if its absolute timeout is over.</returns>
@@ -139,7 +202,7 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
         foreach (var (name, value) in session.Fields)
         {
             values[next++] = FieldNames.Encode(name);
-            values[next++] = value;
+            values[next++] = Encode(key, name, value);
         }
 
         return (long)await EvaluateAsync(SessionScripts.Write, key, values).ConfigureAwait(false) != SessionScripts.Missing;
@@ -154,7 +217,7 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
         var database = await Connection.GetDatabaseAsync().ConfigureAwait(false);
         RedisKey[] both = [keys.Session(id), keys.Moved(id)];
         var reply = await SessionScripts.DeleteAtVersion.EvaluateAsync(database, both, [version, (long)MovedFor.TotalMilliseconds]).ConfigureAwait(false);
-        return reply.Length >= 0 ? (false, SessionSnapshot.Parse(reply)) : ((long)reply == 1, null);
+        return reply.Length >= 0 ? (false, Parse(keys.Session(id), reply)) : ((long)reply == 1, null);
     }
 
     // As long as a request that was under way when the id changed may take.

@@ -106,9 +106,10 @@ internal static class SessionScripts
         """;
 
     /// <summary>
-    /// ARGV: now, default idle timeout, default absolute timeout (0: none), the version of the caller's copy, heartbeat
-    /// interval (0: none). Answers <see cref="Missing"/>, <see cref="Unchanged"/> or all fields. Slides the TTL in the same
-    /// step.
+    /// ARGV: the version of the caller's copy (empty: none), default idle timeout; then, where there is an absolute timeout or
+    /// a heartbeat, default absolute timeout (0: none), now, heartbeat interval (0: none). Answers <see cref="Missing"/>,
+    /// <see cref="Unchanged"/> or all fields. Slides the TTL in the same step. It runs on every request, so it does without
+    /// the fragments that others share.
     /// <para>
     /// Where there is a heartbeat, one load an interval, of all servers', is told that it is due (<see cref="UnchangedAndDue"/>,
     /// or one more element after the fields), and does then what must be done about a session now and then.
@@ -119,21 +120,36 @@ internal static class SessionScripts
     /// </para>
     /// </summary>
     public static RedisScript Load { get; } = new(
-        ReadIdentity +
         """
-        if not version then return 0 end
-        local now, idle, absolute = ARGV[1], ARGV[2], ARGV[3]
-
-        """ + Slide +
-        """
-        if not slide() then return 0 end
-        local due = false
-        if ARGV[5] ~= '0' then
-          due = tonumber(now) - tonumber(redis.call('HGET', key, '@h') or 0) >= tonumber(ARGV[5])
-          if due then redis.call('HSET', key, '@h', now) end
+        local call, key, known = redis.call, KEYS[1], ARGV[1]
+        local identity = call('HMGET', key, '@v', '@c', '@i', '@a')
+        local version, created = identity[1], identity[2]
+        if not (version and created and tonumber(version) and tonumber(created)) then
+          if call('EXISTS', key) == 1 then
+            return redis.error_reply('BADSESSION the hash has no readable metadata')
+          end
+          return 0
         end
-        if ARGV[4] == '' or version == ARGV[4] then return due and 2 or 1 end
-        local fields = redis.call('HGETALL', key)
+        local ttl, limit, now = identity[3] or ARGV[2], identity[4] or ARGV[3] or '0', ARGV[4]
+        if limit ~= '0' and now then
+          local left = tonumber(created) + tonumber(limit) - tonumber(now)
+          if left <= 0 then
+            call('DEL', key)
+            return 0
+          end
+          if left < tonumber(ttl) then
+            ttl = string.format('%d', left)
+            call('HSET', key, '@l', now)
+          end
+        end
+        call('PEXPIRE', key, ttl)
+        local due = false
+        if ARGV[5] and ARGV[5] ~= '0' then
+          due = tonumber(now) - tonumber(call('HGET', key, '@h') or 0) >= tonumber(ARGV[5])
+          if due then call('HSET', key, '@h', now) end
+        end
+        if known == '' or version == known then return due and 2 or 1 end
+        local fields = call('HGETALL', key)
         if due then fields[#fields + 1] = '1' end
         return fields
         """);
@@ -185,6 +201,20 @@ internal static class SessionScripts
         redis.call('HSET', key, '@v', next_version, '@c', created)
         slide()
         return {tonumber(next_version), created, redis.call('HGET', key, ARGV[6])}
+        """);
+
+    /// <summary>
+    /// Sets one field of a session that has not changed, for sums that Redis cannot make because it cannot read them. ARGV as
+    /// in <see cref="Commit"/> up to the starting version, then the version expected (empty: no session), the field's name and
+    /// value. Answers <see cref="Missing"/>, the new version and the creation time, or all fields of the changed session.
+    /// </summary>
+    public static RedisScript SetAtVersion { get; } = new(
+        BeginChange +
+        """
+        if (version or '') ~= ARGV[6] then return redis.call('HGETALL', key) end
+        redis.call('HSET', key, ARGV[7], ARGV[8], '@v', next_version, '@c', created)
+        slide()
+        return {tonumber(next_version), created}
         """);
 
     /// <summary>

@@ -78,8 +78,11 @@ internal sealed class SessionSnapshot
     }
 
     /// <summary>Takes the reply of HGETALL apart. Its arrays were made for this reply, so they are kept, not copied.</summary>
+    /// <param name="entries">Names and values as stored.</param>
+    /// <param name="key">The session's key, which values may be bound to.</param>
+    /// <param name="codec">Reads values that are not stored as they are; a value that it cannot read counts as absent.</param>
     /// <exception cref="FormatException">The version or the creation time is no number.</exception>
-    public static SessionSnapshot Parse(ReadOnlySpan<HashEntry> entries)
+    public static SessionSnapshot Parse(ReadOnlySpan<HashEntry> entries, string key = "", FieldCodec? codec = null)
     {
         var fields = new Dictionary<string, byte[]>(entries.Length, StringComparer.Ordinal);
         var metadata = new List<KeyValuePair<string, string>>(4);
@@ -89,7 +92,11 @@ internal sealed class SessionSnapshot
             var name = (string)entry.Name!;
             if (!FieldNames.IsMetadata(name))
             {
-                fields[FieldNames.Decode(name)] = (byte[])entry.Value!;
+                var field = FieldNames.Decode(name);
+                if ((codec is null ? (byte[])entry.Value! : codec.Decode(key, field, (byte[])entry.Value!)) is { } value)
+                {
+                    fields[field] = value;
+                }
             }
             else if (name == FieldNames.Version)
             {
@@ -102,18 +109,6 @@ internal sealed class SessionSnapshot
         }
 
         return new SessionSnapshot(version, fields, [.. metadata]);
-    }
-
-    /// <summary>The same for HGETALL's reply as a script passes it on: names and values in turn.</summary>
-    public static SessionSnapshot Parse(RedisResult reply)
-    {
-        var entries = new HashEntry[reply.Length / 2];
-        for (var i = 0; i < entries.Length; i++)
-        {
-            entries[i] = new HashEntry((RedisValue)reply[2 * i], (RedisValue)reply[(2 * i) + 1]);
-        }
-
-        return Parse(entries);
     }
 
     /// <summary>What this request sees after its delta was applied to what it saw before (<see langword="null"/>: no session).</summary>

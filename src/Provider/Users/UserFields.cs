@@ -1,15 +1,14 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.Net.Http.Headers;
+using RedisSessions.Storage;
 
 namespace RedisSessions.Users;
 
 /// <summary>What the index keeps in a session's hash, as metadata.</summary>
 internal static class UserFields
 {
-    public const string UserId = "@u";
-
-    /// <summary>Unix milliseconds.</summary>
-    public const string SignedInAt = "@s";
+    public const string UserId = FieldNames.UserId;
+    public const string SignedInAt = FieldNames.SignedInAt;
 
     public const string SignInAddress = "@sa";
     public const string SignInUserAgent = "@sb";

@@ -9,7 +9,7 @@ using StackExchange.Redis;
 namespace RedisSessions.Users;
 
 /// <inheritdoc cref="IUserSessions"/>
-internal sealed class UserSessions(UserIndex index, UserBinding binding, IHttpContextAccessor contexts) : IUserSessions
+internal sealed class UserSessions(UserIndex index, UserBinding binding, IHttpContextAccessor contexts, IEnumerable<SessionAddOn> addOns) : IUserSessions
 {
     private const int BatchSize = 500;
 
@@ -108,8 +108,22 @@ internal sealed class UserSessions(UserIndex index, UserBinding binding, IHttpCo
             return RevokeResult.NotFound;
         }
 
-        var result = await index.RevokeHashAsync(userId, id.ToString()).WaitAsync(cancellationToken).ConfigureAwait(false);
+        var result = await RevokeHashAsync(userId, id.ToString()).WaitAsync(cancellationToken).ConfigureAwait(false);
         await index.RemoveAsync(userId, id.ToString()).WaitAsync(cancellationToken).ConfigureAwait(false);
+        return result;
+    }
+
+    private async Task<RevokeResult> RevokeHashAsync(string userId, string id)
+    {
+        var result = await index.RevokeHashAsync(userId, id).ConfigureAwait(false);
+        if (result == RevokeResult.Revoked && Guid.TryParse(id, out var session))
+        {
+            foreach (var addOn in addOns)
+            {
+                addOn.Revoked(userId, session);
+            }
+        }
+
         return result;
     }
 
@@ -128,7 +142,7 @@ internal sealed class UserSessions(UserIndex index, UserBinding binding, IHttpCo
 
             var batch = Array.FindAll(ids, id => id != exceptSessionId);
             kept += ids.Length - batch.Length;
-            var results = await Task.WhenAll(Array.ConvertAll(batch, id => index.RevokeHashAsync(userId, id!))).WaitAsync(cancellationToken).ConfigureAwait(false);
+            var results = await Task.WhenAll(Array.ConvertAll(batch, id => RevokeHashAsync(userId, id!))).WaitAsync(cancellationToken).ConfigureAwait(false);
             foreach (var result in results)
             {
                 revoked += result == RevokeResult.Revoked ? 1 : 0;

@@ -45,7 +45,7 @@ public abstract class ServerTest : IAsyncLifetime
 
     protected static string NewSecret() => Guid.NewGuid().ToString();
 
-    public async ValueTask DisposeAsync()
+    public virtual async ValueTask DisposeAsync()
     {
         foreach (var site in _sites)
         {

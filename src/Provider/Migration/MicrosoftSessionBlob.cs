@@ -1,0 +1,106 @@
+using System.Buffers.Binary;
+using System.Diagnostics.CodeAnalysis;
+using System.Text;
+using RedisSessions.Storage;
+
+namespace RedisSessions.Migration;
+
+/// <summary>
+/// What DistributedSession stores (its serialization revision 2): one byte revision, three bytes count, sixteen bytes id,
+/// then for each value two bytes key length, the key in UTF-8, four bytes value length, the value; all big-endian. A blob is
+/// checked from end to end before anything is allocated for it, so a hostile length costs nothing.
+/// </summary>
+internal static class MicrosoftSessionBlob
+{
+    private const byte Revision = 2;
+    private const int HeaderLength = 20;
+    private const int MaxCount = 0xFFFFFF;
+
+    public static bool TryParse(ReadOnlySpan<byte> blob, [NotNullWhen(true)] out Dictionary<string, byte[]>? fields)
+    {
+        fields = null;
+        if (blob.Length < HeaderLength || blob[0] != Revision)
+        {
+            return false;
+        }
+
+        var count = (blob[1] << 16) | (blob[2] << 8) | blob[3];
+        var position = HeaderLength;
+        for (var i = 0; i < count; i++)
+        {
+            if (!TryNext(blob, ref position, out _, out _))
+            {
+                return false;
+            }
+        }
+
+        // Room for what is likely, and never more than a fraction of the blob.
+        fields = new Dictionary<string, byte[]>(Math.Min(count, blob.Length / 64), StringComparer.Ordinal);
+        position = HeaderLength;
+        for (var i = 0; i < count; i++)
+        {
+            TryNext(blob, ref position, out var key, out var value);
+            fields[Encoding.UTF8.GetString(blob[key])] = blob[value].ToArray();
+        }
+
+        return true;
+    }
+
+    public static byte[] Serialize(Guid id, SessionSnapshot session)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(session.Fields.Count, MaxCount);
+        var length = HeaderLength;
+        foreach (var (name, value) in session.Fields)
+        {
+            length = checked(length + 6 + Encoding.UTF8.GetByteCount(name) + value.Length);
+        }
+
+        var blob = new byte[length];
+        blob[0] = Revision;
+        blob[1] = (byte)(session.Fields.Count >> 16);
+        blob[2] = (byte)(session.Fields.Count >> 8);
+        blob[3] = (byte)session.Fields.Count;
+        id.TryWriteBytes(blob.AsSpan(4));
+        var rest = blob.AsSpan(HeaderLength);
+        foreach (var (name, value) in session.Fields)
+        {
+            var nameLength = Encoding.UTF8.GetBytes(name, rest[2..]);
+            BinaryPrimitives.WriteUInt16BigEndian(rest, (ushort)nameLength);
+            rest = rest[(2 + nameLength)..];
+            BinaryPrimitives.WriteInt32BigEndian(rest, value.Length);
+            value.CopyTo(rest[4..]);
+            rest = rest[(4 + value.Length)..];
+        }
+
+        return blob;
+    }
+
+    private static bool TryNext(ReadOnlySpan<byte> blob, ref int position, out Range key, out Range value)
+    {
+        key = value = default;
+        if (blob.Length - position < 2)
+        {
+            return false;
+        }
+
+        int keyLength = BinaryPrimitives.ReadUInt16BigEndian(blob[position..]);
+        position += 2;
+        if (blob.Length - position < keyLength + 4)
+        {
+            return false;
+        }
+
+        key = position..(position + keyLength);
+        position += keyLength;
+        var valueLength = BinaryPrimitives.ReadInt32BigEndian(blob[position..]);
+        position += 4;
+        if (valueLength < 0 || blob.Length - position < valueLength)
+        {
+            return false;
+        }
+
+        value = position..(position + valueLength);
+        position += valueLength;
+        return true;
+    }
+}

@@ -1,0 +1,64 @@
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.AspNetCore.DataProtection;
+using Microsoft.Extensions.Options;
+using RedisSessions.Storage;
+
+namespace RedisSessions.Security;
+
+/// <summary>
+/// Encrypts values through ASP.NET Core Data Protection, which authenticates them and rotates its keys. What is protected
+/// begins with a digest of key and field name; a value that was copied to another field or another session carries the
+/// wrong one. Four bytes in front tell an encrypted value from one written before.
+/// </summary>
+internal sealed class FieldEncryption(IDataProtectionProvider protection, IOptions<SessionEncryptionOptions> options, SecurityEvents events) : FieldCodec
+{
+    private const int DigestLength = 16;
+    private readonly IDataProtector _protector = protection.CreateProtector("RedisSessions.Fields.v1");
+
+    private static ReadOnlySpan<byte> Mark => [0xE5, 0x52, 0x53, 0x01];
+
+    public override byte[] Encode(string key, string field, byte[] value)
+    {
+        var plain = new byte[DigestLength + value.Length];
+        WriteDigest(key, field, plain);
+        value.CopyTo(plain, DigestLength);
+        return [.. Mark, .. _protector.Protect(plain)];
+    }
+
+    public override byte[]? Decode(string key, string field, byte[] stored)
+    {
+        if (!stored.AsSpan().StartsWith(Mark))
+        {
+            return options.Value.AcceptUnencrypted ? stored : Refuse(key, field);
+        }
+
+        try
+        {
+            var plain = _protector.Unprotect(stored[Mark.Length..]);
+            Span<byte> expected = stackalloc byte[DigestLength];
+            WriteDigest(key, field, expected);
+            return plain.Length >= DigestLength && CryptographicOperations.FixedTimeEquals(expected, plain.AsSpan(0, DigestLength))
+                ? plain[DigestLength..]
+                : Refuse(key, field);
+        }
+        catch (CryptographicException)
+        {
+            return Refuse(key, field);
+        }
+    }
+
+    private byte[]? Refuse(string key, string field)
+    {
+        var id = key.LastIndexOf('{') is var at and >= 0 && SessionId.TryParse(key[(at + 1)..].TrimEnd('}'), out var session) ? session : (Guid?)null;
+        events.Report(SessionSecurityEventKind.DecryptionFailed, id, detail: $"field {field}");
+        return null;
+    }
+
+    private static void WriteDigest(string key, string field, Span<byte> destination)
+    {
+        Span<byte> digest = stackalloc byte[SHA256.HashSizeInBytes];
+        SHA256.HashData(Encoding.UTF8.GetBytes($"{key}\n{field}"), digest);
+        digest[..DigestLength].CopyTo(destination);
+    }
+}

@@ -1,0 +1,109 @@
+using Microsoft.AspNetCore.Http;
+
+namespace RedisSessions;
+
+/// <summary>Answers questions about the security of sessions. Needs <c>AddRedisSession(...).AddSecurity()</c>.</summary>
+public interface ISessionSecurity
+{
+    /// <summary>Whether the request's session is what its cookie says, loading it if need be.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="cancellationToken">Stops waiting.</param>
+    Task<SessionValidation> ValidateAsync(HttpContext context, CancellationToken cancellationToken = default);
+
+    /// <summary>
+    /// Looks at a user's live sessions for too many networks, too many browsers, too many sign-ins, and networks in use at once
+    /// (thresholds by option). Needs the user index. What it finds is also reported to <see cref="ISessionSecurityEvents"/>.
+    /// </summary>
+    /// <param name="userId">The user.</param>
+    /// <param name="cancellationToken">Stops waiting.</param>
+    Task<SuspiciousActivity> DetectSuspiciousActivityAsync(string userId, CancellationToken cancellationToken = default);
+
+    /// <summary>
+    /// Call it after a user changed a password or another factor: the session gets a new id and, by option, the user's other
+    /// sessions end (OWASP ASVS 5.0, 7.2.4 and 7.4.3). Needs the user index.
+    /// </summary>
+    /// <param name="context">The user's request.</param>
+    /// <param name="cancellationToken">Stops waiting.</param>
+    /// <returns>How many other sessions ended.</returns>
+    Task<long> CredentialsChangedAsync(HttpContext context, CancellationToken cancellationToken = default);
+}
+
+/// <summary>Whether a session may be trusted.</summary>
+/// <param name="IsValid">Whether it may.</param>
+/// <param name="Reason">Why not: <c>unavailable</c>, <c>address</c>, <c>user agent</c>, <c>fingerprint</c>; <see langword="null"/> if it may.</param>
+public sealed record SessionValidation(bool IsValid, string? Reason);
+
+/// <summary>What <see cref="ISessionSecurity.DetectSuspiciousActivityAsync"/> found.</summary>
+/// <param name="Findings">Nothing, if nothing is suspicious.</param>
+public sealed record SuspiciousActivity(IReadOnlyList<SuspiciousFinding> Findings)
+{
+    /// <summary>Whether anything is.</summary>
+    public bool IsSuspicious => Findings.Count > 0;
+}
+
+/// <summary>One thing that is suspicious about a user's sessions.</summary>
+/// <param name="Reason">Which.</param>
+/// <param name="SessionIds">The sessions concerned.</param>
+public sealed record SuspiciousFinding(SuspiciousReason Reason, IReadOnlyList<string> SessionIds);
+
+/// <summary>Why sessions are suspicious.</summary>
+public enum SuspiciousReason
+{
+    /// <summary>More networks than <see cref="SessionSecurityOptions.SuspiciousNetworks"/>.</summary>
+    TooManyNetworks,
+
+    /// <summary>More browsers than <see cref="SessionSecurityOptions.SuspiciousBrowsers"/>.</summary>
+    TooManyBrowsers,
+
+    /// <summary>More sign-ins than <see cref="SessionSecurityOptions.SuspiciousSignIns"/> within the window.</summary>
+    TooManySignIns,
+
+    /// <summary>Two networks in use within <see cref="SessionSecurityOptions.ImpossiblePairWindow"/>.</summary>
+    ImpossiblePair,
+}
+
+/// <summary>
+/// Hears of every security event. Register your own beside the default, which logs: to mail the user, to alert somebody.
+/// Called on the request's path, so hand on what takes time; an exception is logged and goes no further.
+/// </summary>
+public interface ISessionSecurityEvents
+{
+    /// <summary>Something happened.</summary>
+    /// <param name="securityEvent">What. Holds no secret.</param>
+    void Report(SessionSecurityEvent securityEvent);
+}
+
+/// <summary>A security event.</summary>
+/// <param name="Kind">What happened.</param>
+/// <param name="SessionId">The session, if it is one; <see langword="null"/> otherwise.</param>
+/// <param name="UserId">Its user, if known.</param>
+/// <param name="Detail">What exactly, without a secret; may be <see langword="null"/>.</param>
+public sealed record SessionSecurityEvent(SessionSecurityEventKind Kind, string? SessionId, string? UserId, string? Detail);
+
+/// <summary>Kinds of security events.</summary>
+public enum SessionSecurityEventKind
+{
+    /// <summary>A request did not match its session, and goes on.</summary>
+    Mismatch,
+
+    /// <summary>A request did not match its session, and got an empty one.</summary>
+    Rejected,
+
+    /// <summary>A request did not match its session, which ended.</summary>
+    DestroyedByValidation,
+
+    /// <summary>A bound on what a client may cause was reached.</summary>
+    LimitReached,
+
+    /// <summary>A stored value could not be decrypted and counts as absent.</summary>
+    DecryptionFailed,
+
+    /// <summary>A session got a new id.</summary>
+    Regenerated,
+
+    /// <summary>A session was revoked.</summary>
+    Revoked,
+
+    /// <summary>A user's sessions are suspicious.</summary>
+    Suspicious,
+}

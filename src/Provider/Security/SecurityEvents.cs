@@ -1,0 +1,46 @@
+using Microsoft.Extensions.Logging;
+using RedisSessions.Diagnostics;
+
+namespace RedisSessions.Security;
+
+/// <summary>Hands an event to every sink; one that throws harms neither the request nor the others.</summary>
+internal sealed class SecurityEvents(IEnumerable<ISessionSecurityEvents> sinks, ILogger<SecurityEvents> logger)
+{
+    private readonly ISessionSecurityEvents[] _sinks = [.. sinks];
+
+    public void Report(SessionSecurityEventKind kind, Guid? session, string? userId = null, string? detail = null)
+    {
+        var securityEvent = new SessionSecurityEvent(kind, session?.ToString(), userId, detail);
+        foreach (var sink in _sinks)
+        {
+            try
+            {
+                sink.Report(securityEvent);
+            }
+            catch (Exception exception)
+            {
+                logger.SecurityEventSinkFailed(exception);
+            }
+        }
+    }
+}
+
+/// <summary>The default sink: structured log entries with stable event ids.</summary>
+internal sealed class LoggedSecurityEvents(ILogger<LoggedSecurityEvents> logger) : ISessionSecurityEvents
+{
+    public void Report(SessionSecurityEvent securityEvent)
+    {
+        var (session, user, detail) = (securityEvent.SessionId, securityEvent.UserId, securityEvent.Detail);
+        switch (securityEvent.Kind)
+        {
+            case SessionSecurityEventKind.Mismatch: logger.SecurityMismatch(session, user, detail); break;
+            case SessionSecurityEventKind.Rejected: logger.SecurityRejected(session, user, detail); break;
+            case SessionSecurityEventKind.DestroyedByValidation: logger.SecurityDestroyed(session, user, detail); break;
+            case SessionSecurityEventKind.LimitReached: logger.SecurityLimitReached(session, user, detail); break;
+            case SessionSecurityEventKind.DecryptionFailed: logger.SecurityDecryptionFailed(session, user, detail); break;
+            case SessionSecurityEventKind.Regenerated: logger.SecurityRegenerated(session, user, detail); break;
+            case SessionSecurityEventKind.Revoked: logger.SecurityRevoked(session, user, detail); break;
+            case SessionSecurityEventKind.Suspicious: logger.SecuritySuspicious(session, user, detail); break;
+        }
+    }
+}
