@@ -10,6 +10,9 @@ public static class Contender
     public const string Ours = "RedisSessions";
     public const string OursWithoutCopies = "RedisSessions, no copies";
     public const string OursDedicated = "RedisSessions, dedicated threads";
+    public const string OursWithUsers = "RedisSessions, user index";
+    public const string OursWithSecurity = "RedisSessions, user index, security";
+    public const string OursWithEncryption = "RedisSessions, encryption";
     public const string Microsoft = "Microsoft";
     public const string JsonBlob = "JSON blob";
     public const string Ping = "PING limit";
@@ -27,6 +30,19 @@ public static class Contender
                 break;
             case OursDedicated:
                 services.AddRedisSession(redis, o => (o.KeyPrefix, o.UseDedicatedThreads) = (prefix, true));
+                break;
+            case OursWithUsers:
+                services.AddRedisSession(redis, o => o.KeyPrefix = prefix).AddUserIndex();
+                break;
+            case OursWithSecurity:
+                services.AddRedisSession(redis, o => o.KeyPrefix = prefix).AddUserIndex().AddSecurity(o =>
+                {
+                    (o.Address, o.UserAgent, o.Fingerprint) = (AddressBinding.Network, UserAgentBinding.Family, true);
+                    o.MaxCreationsPerMinute = int.MaxValue;
+                });
+                break;
+            case OursWithEncryption:
+                services.AddRedisSession(redis, o => o.KeyPrefix = prefix).AddEncryption();
                 break;
             case Microsoft:
                 services.AddStackExchangeRedisCache(o => (o.Configuration, o.InstanceName) = (redis, prefix));

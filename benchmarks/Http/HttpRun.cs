@@ -16,10 +16,13 @@ internal sealed class HttpRun(bool quick)
 
     private static readonly string[] Ours = [Contender.Ours, Contender.OursDedicated, Contender.OursWithoutCopies];
 
+    // What add-ons cost, measured at one size beside the store without them.
+    private static readonly string[] WithAddOns = [Contender.OursWithUsers, Contender.OursWithSecurity, Contender.OursWithEncryption];
+
     private readonly int[] _sizes = quick ? [10_000, 100_000] : [1_000, 10_000, 100_000, 1_000_000];
     private readonly int[] _connections = quick ? [64] : [32, 64];
-    private readonly int _rounds = quick ? 3 : 9;
-    private readonly int _milliseconds = quick ? 400 : 500;
+    private readonly int _rounds = quick ? 3 : 7;
+    private readonly int _milliseconds = quick ? 300 : 400;
     private readonly List<Sample> _samples = [];
 
     public async Task<IReadOnlyList<Sample>> RunAsync(string redis)
@@ -28,10 +31,10 @@ internal sealed class HttpRun(bool quick)
         var sites = new Dictionary<string, RunningSite>();
         try
         {
-            foreach (var contender in Contenders)
+            foreach (var contender in Contenders.Concat(WithAddOns))
             {
                 // Tiered compilation takes seconds of load to settle; the sites then stay for the whole run.
-                sites[contender] = await StartAsync(load, redis, contender, warmUpMilliseconds: quick ? 1_500 : 4_000);
+                sites[contender] = await StartAsync(load, redis, contender, warmUpMilliseconds: quick ? 1_000 : 4_000);
             }
 
             foreach (var size in _sizes)
@@ -67,7 +70,7 @@ internal sealed class HttpRun(bool quick)
     {
         foreach (var path in new[] { "/none", "/read-async", "/write", "/read-sync" })
         {
-            foreach (var contender in path == "/read-sync" ? Ours : Contenders)
+            foreach (var contender in path == "/read-sync" ? Ours : size == 10_000 && path != "/none" ? [.. Contenders, .. WithAddOns] : Contenders)
             {
                 if (path != "/none" || size == 10_000)
                 {

@@ -72,6 +72,13 @@ internal static class Report
             Row($"write / Microsoft, 10 KB, {connections} connections", "1.5", rates.Ratio(("/write", Contender.Ours), ("/write", Contender.Microsoft), 10_000, connections));
             Row($"read / Microsoft, 100 KB, {connections} connections", "4", rates.Ratio(("/read-async", Contender.Ours), ("/read-async", Contender.Microsoft), 100_000, connections));
             Row($"write / Microsoft, 100 KB, {connections} connections", "4", rates.Ratio(("/write", Contender.Ours), ("/write", Contender.Microsoft), 100_000, connections));
+            foreach (var (path, name) in new[] { ("/read-async", "read"), ("/write", "write") })
+            {
+                Row($"{name} with the user index / without, 10 KB, {connections} connections", "0.95", rates.Ratio((path, Contender.OursWithUsers), (path, Contender.Ours), 10_000, connections));
+                Row($"{name} with user index and security / without, 10 KB, {connections} connections", "0.90", rates.Ratio((path, Contender.OursWithSecurity), (path, Contender.Ours), 10_000, connections));
+                Row($"{name} with encryption / without, 10 KB, {connections} connections", "0.75", rates.Ratio((path, Contender.OursWithEncryption), (path, Contender.Ours), 10_000, connections));
+            }
+
             Row($"read without copies / Microsoft, 10 KB, {connections} connections", "1.3", rates.Ratio(("/read-async", Contender.OursWithoutCopies), ("/read-async", Contender.Microsoft), 10_000, connections));
         }
 

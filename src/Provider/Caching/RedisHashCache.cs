@@ -7,24 +7,60 @@ using StackExchange.Redis;
 namespace RedisSessions.Caching;
 
 /// <summary>
-/// IDistributedCache in Microsoft's layout, one round trip an operation: reading sends the slide behind the read rather
-/// than after its reply. Data read is not passed through Lua, which would copy it twice.
+/// IDistributedCache in Microsoft's layout, one round trip an operation: a small value is read and its expiry slid by one
+/// script; of a large one the slide is sent behind the read rather than after its reply.
 /// </summary>
 internal sealed class RedisHashCache(RedisConnection connection, IOptions<RedisHashCacheOptions> options, TimeProvider clock) : IBufferDistributedCache
 {
     private static readonly RedisValue Data = "data";
+    // Bytes from which a value is better not passed through Lua, which copies it twice, though that takes further commands.
+    private const int LargeValue = 2_000;
+
     private readonly string _prefix = options.Value.InstanceName ?? "";
+
+    // Whether the value read last was large. Only a guess about the next one, and either way of reading it is right.
+    private volatile bool _large;
 
     public byte[]? Get(string key)
     {
         var (database, fullKey) = Begin(key);
-        return (byte[]?)RedisHashCacheScripts.Get.Evaluate(database, [fullKey], [clock.GetUtcNow().UtcTicks]);
+        RedisValue[] now = [clock.GetUtcNow().UtcTicks];
+        if (!_large)
+        {
+            return Noted((byte[]?)RedisHashCacheScripts.Get.Evaluate(database, [fullKey], now));
+        }
+
+        var data = database.HashGetAsync(fullKey, Data);
+        var slide = RedisHashCacheScripts.Slide.SendByHash(database, [fullKey], now);
+        var value = Wait(data);
+        EndSlide(database, fullKey, slide);
+        return Noted(value);
     }
 
     public async Task<byte[]?> GetAsync(string key, CancellationToken token = default)
     {
         var (database, fullKey) = await BeginAsync(key, token).ConfigureAwait(false);
-        return (byte[]?)await RedisHashCacheScripts.Get.EvaluateAsync(database, [fullKey], [clock.GetUtcNow().UtcTicks]).WaitAsync(token).ConfigureAwait(false);
+        RedisValue[] now = [clock.GetUtcNow().UtcTicks];
+        if (!_large)
+        {
+            return Noted((byte[]?)await RedisHashCacheScripts.Get.EvaluateAsync(database, [fullKey], now).WaitAsync(token).ConfigureAwait(false));
+        }
+
+        var data = database.HashGetAsync(fullKey, Data);
+        var slide = RedisHashCacheScripts.Slide.SendByHash(database, [fullKey], now);
+        var value = await data.WaitAsync(token).ConfigureAwait(false);
+        await EndSlideAsync(database, fullKey, slide).WaitAsync(token).ConfigureAwait(false);
+        return Noted(value);
+    }
+
+    private byte[]? Noted(byte[]? value)
+    {
+        if (value is not null && value.Length > LargeValue != _large)
+        {
+            _large = !_large;
+        }
+
+        return value;
     }
 
     public bool TryGet(string key, IBufferWriter<byte> destination)
@@ -173,8 +209,7 @@ internal sealed class RedisHashCache(RedisConnection connection, IOptions<RedisH
         ];
     }
 
-    // Lua copies its arguments twice, which costs a large value more than the three further commands of a transaction.
-    private static bool IsLarge(ReadOnlySequence<byte> value) => value.Length > 2_000;
+    private static bool IsLarge(ReadOnlySequence<byte> value) => value.Length > LargeValue;
 
     /// <summary>The same as the script, as a transaction: Redis runs it whole or not at all.</summary>
     private static ITransaction Begin(IDatabase database, RedisKey key, RedisValue[] arguments)
