@@ -115,6 +115,6 @@ internal static class CacheRun
             await (set ? cache.SetAsync("k", value, options) : cache.GetAsync("k"));
         }
 
-        return $"{Math.Floor(watch.Elapsed / 5 / delay):0} round trips";
+        return $"{Math.Round(watch.Elapsed / 5 / delay):0} round trips";
     }
 }

@@ -9,8 +9,11 @@ Console.WriteLine(redis is null
     : "Sessions are kept in the Redis of ConnectionStrings:Redis.");
 redis ??= EmbeddedRedis.Start(builder);
 
-// The one line that puts sessions on Redis.
-builder.Services.AddRedisSession(redis, options => options.AbsoluteTimeout = TimeSpan.FromHours(12));
+// The one line that puts sessions on Redis, and what hangs off it: whose they are, and what protects them.
+builder.Services.AddRedisSession(redis, options => options.AbsoluteTimeout = TimeSpan.FromHours(12))
+    .AddUserIndex()
+    .AddSecurity();
+builder.Services.AddHealthChecks().AddRedisSession();
 
 builder.Services.AddSession(options =>
 {
@@ -32,5 +35,6 @@ app.UseRouting();
 app.UseSession();
 app.UseAuthentication();
 app.UseAuthorization();
+app.MapHealthChecks("/health");
 app.MapControllerRoute("default", "{controller=Home}/{action=Index}/{id?}");
 app.Run();

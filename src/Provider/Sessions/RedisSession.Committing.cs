@@ -1,3 +1,6 @@
+using System.Globalization;
+using System.Runtime.ExceptionServices;
+using System.Text;
 using RedisSessions.Diagnostics;
 using RedisSessions.Storage;
 using StackExchange.Redis;
@@ -8,6 +11,9 @@ namespace RedisSessions.Sessions;
 // server answers it, and once more by SessionMiddleware at the end of the request for what changed since.
 internal sealed partial class RedisSession
 {
+    // Of a 64-bit number in decimal, sign included.
+    private const int MaxNumberLength = 20;
+
     private bool _willBeCalledBeforeResponse;
     private bool _tellFormerStore;
     private Exception? _failureBeforeResponse;
@@ -58,37 +64,41 @@ internal sealed partial class RedisSession
             if (failure is not RedisConnectionException)
             {
                 // Redis may have applied the change and was too slow to say so; a second wait would not make it clearer.
-                throw failure;
+                ExceptionDispatchInfo.Throw(failure);
             }
         }
 
         var delta = _delta!;
-        _delta = null;
         if (_gone || (_loaded is null && !delta.Creates && !SetsAnything(delta)))
         {
+            _delta = null;
             return;
         }
 
         if (_loaded is null && !await MayCreateAsync().ConfigureAwait(false))
         {
             _keptInMemory = true;
-            _delta = delta;
             return;
         }
+
+        _delta = null;
 
         foreach (var addOn in _store.AddOns)
         {
             addOn.Committing(this, delta);
         }
 
+        var measured = Measured.Begin("commit session", _store.Metrics.CommitDuration);
         try
         {
             var commit = _store.Hash.CommitAsync(_key, delta, _idleTimeout, _loaded);
             Accept(delta, await WithinIOTimeout(commit, cancellationToken).ConfigureAwait(false));
             await TellFormerStoreAsync().ConfigureAwait(false);
+            measured.End(_store.Metrics.CommitDuration);
         }
         catch (Exception exception)
         {
+            measured.End(_store.Metrics.CommitDuration, exception);
             if (_delta is { } since)
             {
                 delta.Add(since);
@@ -199,9 +209,27 @@ internal sealed partial class RedisSession
             throw new InvalidOperationException("The session is unavailable.");
         }
 
-        Establish();
-        await CommitAsync(cancellationToken).ConfigureAwait(false);
         key = FieldNames.Normalize(key);
+        foreach (var addOn in _store.AddOns)
+        {
+            addOn.Setting(this, key, MaxNumberLength);
+        }
+
+        Establish();
+        if (_loaded is null)
+        {
+            // Created like any other session, with what add-ons put into it.
+            Change().Creates = true;
+        }
+
+        await CommitAsync(cancellationToken).ConfigureAwait(false);
+        if (_keptInMemory)
+        {
+            var sum = long.Parse(Find(key) ?? "0"u8.ToArray(), CultureInfo.InvariantCulture) + by;
+            Change().Fields[key] = Encoding.UTF8.GetBytes(sum.ToString(CultureInfo.InvariantCulture));
+            return sum;
+        }
+
         SessionHash.Incremented? outcome = null;
         if (!_gone)
         {
@@ -221,6 +249,6 @@ internal sealed partial class RedisSession
         change.Fields[key] = incremented.Value;
         Accept(change, incremented.Committed);
         await TellFormerStoreAsync().ConfigureAwait(false);
-        return long.Parse(incremented.Value, System.Globalization.CultureInfo.InvariantCulture);
+        return long.Parse(incremented.Value, CultureInfo.InvariantCulture);
     }
 }

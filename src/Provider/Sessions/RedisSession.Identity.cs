@@ -126,10 +126,19 @@ internal sealed partial class RedisSession
     /// <summary>This request is not the session's owner: it goes on with an empty one, under a new id if it sets something.</summary>
     public void Disown()
     {
+        _store.Metrics.Rejected.Add(1);
+        Forget();
+        StartOver(SessionId.NewSecret());
+    }
+
+    private void Forget()
+    {
         _loaded = null;
         _copy = null;
         _delta = null;
-        StartOver(SessionId.NewSecret());
+        _gone = false;
+        _keptInMemory = false;
+        _tellFormerStore = false;
     }
 
     /// <summary>As <see cref="Disown"/>, and the session ends for its owner, too. What is sent is not waited for: it is behind this request's load and ahead of every later one.</summary>
@@ -164,9 +173,7 @@ internal sealed partial class RedisSession
     private void Empty()
     {
         _availability = Availability.Available;
-        _loaded = null;
-        _delta = null;
-        _gone = false;
+        Forget();
         if (!_isNewKey)
         {
             StartOver(SessionId.NewSecret());

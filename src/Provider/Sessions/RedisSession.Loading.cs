@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Microsoft.AspNetCore.Http;
 using RedisSessions.Diagnostics;
 using RedisSessions.Storage;
@@ -13,6 +14,7 @@ internal sealed partial class RedisSession
     private SessionCopy? _copy;
     private SessionHash.LoadReply? _reply;
     private Exception? _loadFailure;
+    private Measured _measuredLoad;
 
     private enum Availability
     {
@@ -38,6 +40,7 @@ internal sealed partial class RedisSession
             return;
         }
 
+        _measuredLoad = Measured.Begin("load session", _store.Metrics.LoadDuration);
         try
         {
             _reply = _store.Hash.StartLoad(_key, _idleTimeout, KnownVersion);
@@ -72,11 +75,16 @@ internal sealed partial class RedisSession
         if (_reply is null || _loadFailure is not null)
         {
             StartLoading();
+            if (IsLoaded)
+            {
+                return;
+            }
         }
 
         try
         {
             await ReplyAsync(_reply!.Value, cancellationToken).ConfigureAwait(false);
+            _measuredLoad.End(_store.Metrics.LoadDuration);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -86,12 +94,14 @@ internal sealed partial class RedisSession
         catch (TimeoutException exception) when (exception is not RedisTimeoutException)
         {
             _loadFailure = exception;
+            _measuredLoad.End(_store.Metrics.LoadDuration, exception);
             _store.Logger.SessionLoadingTimeout();
             throw new OperationCanceledException("Timed out loading the session.", exception);
         }
         catch (Exception exception)
         {
             _loadFailure = exception;
+            _measuredLoad.End(_store.Metrics.LoadDuration, exception);
             throw;
         }
     }
@@ -181,12 +191,16 @@ internal sealed partial class RedisSession
             if (_loadFailure is { } failure)
             {
                 // Somebody waited already; waiting once more would only make the page slower.
-                throw failure;
+                ExceptionDispatchInfo.Throw(failure);
             }
 
             if (_reply is null)
             {
                 StartLoading();
+                if (IsLoaded)
+                {
+                    return;
+                }
             }
 
             WaitForReply(_reply!.Value);
@@ -194,10 +208,17 @@ internal sealed partial class RedisSession
             {
                 Import(former.Find(_secret, _loaded is not null));
             }
+
+            _measuredLoad.End(_store.Metrics.LoadDuration);
         }
         catch (Exception exception)
         {
             _availability = Availability.Unavailable;
+            if (_loadFailure is null)
+            {
+                _measuredLoad.End(_store.Metrics.LoadDuration, exception);
+            }
+
             _store.Logger.SessionReadException(_id, exception);
         }
     }
@@ -219,7 +240,7 @@ internal sealed partial class RedisSession
         {
             if (!RedisScript.IsMissing(inner))
             {
-                throw inner;
+                ExceptionDispatchInfo.Throw(inner);
             }
 
             Accept(_store.Hash.RetryLoad(_key, _idleTimeout, KnownVersion), null);

@@ -40,6 +40,12 @@ internal sealed class UserBinding(UserIndex index, ILogger<UserBinding> logger) 
     public async Task BindAsync(RedisSession session, string userId, bool signIn, CancellationToken cancellationToken)
     {
         await session.LoadAsync(cancellationToken).ConfigureAwait(false);
+        if (!session.IsAvailable)
+        {
+            // Whose it is is not known, and writing to it all the same might give one user's data to another.
+            throw new RedisException("The session could not be read, and so not be bound to a user.");
+        }
+
         var owner = session.GetMetadata(UserFields.UserId);
         if (owner == userId && !signIn)
         {

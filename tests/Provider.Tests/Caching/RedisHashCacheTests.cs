@@ -210,6 +210,8 @@ public abstract class RedisHashCacheTests : ServerTest
         var made = 0;
         async Task<string> GetAsync(IServiceProvider provider) => await provider.GetRequiredService<HybridCache>().GetOrCreateAsync("k", _ => ValueTask.FromResult($"made {++made}"));
         Assert.Equal("made 1", await GetAsync(first));
+        var db = await DatabaseAsync();
+        await Eventually.TrueAsync(() => db.KeyExistsAsync(_instance + "k"), what: "the second level has it");
         Assert.Equal("made 1", await GetAsync(second));
     }
 

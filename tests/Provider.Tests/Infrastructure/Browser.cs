@@ -1,10 +1,11 @@
 using System.Net.Http.Headers;
+using Microsoft.AspNetCore.DataProtection;
 using Microsoft.Net.Http.Headers;
 
 namespace RedisSessions.Tests.Infrastructure;
 
 /// <summary>Keeps cookies as a browser does, and lets a test look at them, copy them and send old ones.</summary>
-public sealed class Browser(HttpMessageHandler server)
+public sealed class Browser(HttpMessageHandler server, IDataProtectionProvider? protection = null)
 {
     public const string SessionCookie = ".AspNetCore.Session";
 
@@ -37,7 +38,7 @@ public sealed class Browser(HttpMessageHandler server)
     /// <summary>Somebody else with the same cookies.</summary>
     public Browser Copy()
     {
-        var copy = new Browser(Server);
+        var copy = new Browser(Server, protection);
         foreach (var (name, value) in Cookies)
         {
             copy.SetCookie(name, value);
@@ -92,6 +93,10 @@ public sealed class Browser(HttpMessageHandler server)
                 else
                 {
                     _cookies[cookie.Name.Value!] = cookie.Value.Value!;
+                    if (cookie.Name == SessionCookie)
+                    {
+                        NoSecretInAnyLog.AddCookie(cookie.Value.Value!, protection);
+                    }
                 }
             }
         }

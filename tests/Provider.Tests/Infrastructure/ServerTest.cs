@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Session;
+using Microsoft.Extensions.Logging;
 using StackExchange.Redis;
 
 namespace RedisSessions.Tests.Infrastructure;
@@ -27,9 +28,10 @@ public abstract class ServerTest : IAsyncLifetime
         Action<IServiceCollection>? services = null,
         Action<RedisSessionBuilder>? addOns = null,
         Action<IApplicationBuilder>? beforeSession = null,
-        Action<IApplicationBuilder>? afterSession = null)
+        Action<IApplicationBuilder>? afterSession = null,
+        LogLevel logLevel = LogLevel.Trace)
     {
-        var site = await Site.StartAsync(redis ?? Server.Address, map ?? (_ => { }), Fleet, options, services, addOns, beforeSession, afterSession);
+        var site = await Site.StartAsync(redis ?? Server.Address, map ?? (_ => { }), Fleet, options, services, addOns, beforeSession, afterSession, logLevel);
         _sites.Add(site);
         return site;
     }

@@ -36,14 +36,15 @@ public sealed class Site : IAsyncDisposable
         Action<IServiceCollection>? services = null,
         Action<RedisSessionBuilder>? addOns = null,
         Action<IApplicationBuilder>? beforeSession = null,
-        Action<IApplicationBuilder>? afterSession = null)
+        Action<IApplicationBuilder>? afterSession = null,
+        LogLevel logLevel = LogLevel.Trace)
     {
         fleet ??= new Fleet();
         var log = new CapturedLog();
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { EnvironmentName = Environments.Production });
         builder.Configuration.Sources.Clear();
         builder.WebHost.UseTestServer();
-        builder.Logging.ClearProviders().SetMinimumLevel(LogLevel.Trace).AddProvider(log);
+        builder.Logging.ClearProviders().SetMinimumLevel(logLevel).AddProvider(log);
         builder.Services.AddDataProtection().UseEphemeralDataProtectionProvider();
         builder.Services.AddSingleton(fleet.Protection);
         builder.Services.AddSingleton(fleet.Clock);
@@ -64,7 +65,7 @@ public sealed class Site : IAsyncDisposable
         return new Site(app, log, fleet.Prefix);
     }
 
-    public Browser NewBrowser() => new(Server.CreateHandler());
+    public Browser NewBrowser() => new(Server.CreateHandler(), Services.GetRequiredService<IDataProtectionProvider>());
 
     /// <summary>The same browser, whose requests from now on reach this server.</summary>
     public void TakeOver(Browser browser) => browser.Server = Server.CreateHandler();

@@ -57,7 +57,9 @@ public sealed class MicrosoftSessionBlobTests
                 var before = GC.GetAllocatedBytesForCurrentThread();
                 MicrosoftSessionBlob.TryParse(blob, out _);
                 var allocated = GC.GetAllocatedBytesForCurrentThread() - before;
-                return allocated <= 2 * Math.Max(size, original.Length);
+
+                // The dictionary itself takes a little, however small the blob.
+                return allocated <= (2 * Math.Max(size, original.Length)) + 1_024;
             },
             iter: 100_000,
             threads: 1,

@@ -102,6 +102,38 @@ public sealed class SampleTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_device_is_signed_out_from_another()
+    {
+        using var site = await SampleSite.StartAsync();
+        var (here, there) = (await SignInAsync(site), await SignInAsync(site));
+        await here.ClickAsync("text=Devices");
+        Assert.Equal(2, await here.Locator("tbody tr").CountAsync());
+        Assert.Equal(1, await here.Locator("tbody tr", new PageLocatorOptions { HasText = "(this one)" }).CountAsync());
+        Assert.Contains("Chrome on Linux", await here.TextContentAsync("tbody"), StringComparison.Ordinal);
+        if (Environment.GetEnvironmentVariable("REDIS_SESSIONS_SCREENSHOTS") is { } folder)
+        {
+            await here.ScreenshotAsync(new PageScreenshotOptions { Path = Path.Combine(folder, "devices.png") });
+        }
+
+        await here.ClickAsync("#revoke-others");
+        Assert.Contains("1 other device is signed out", await here.TextContentAsync("[role=status]"), StringComparison.Ordinal);
+        await there.GotoAsync("/Profile");
+        Assert.Equal("Sign in", await there.TextContentAsync("h1"));
+        await here.GotoAsync("/Profile");
+        Assert.Equal("Profile of ada", await here.TextContentAsync("h1"));
+        Assert.Equal("Healthy", await new HttpClient().GetStringAsync(new Uri(site.Address, "health")));
+
+        async Task<IPage> SignInAsync(SampleSite site)
+        {
+            var page = await OpenAsync(site, "/Profile");
+            await page.FillAsync("#user", "ada");
+            await page.FillAsync("#password", "lovelace");
+            await page.ClickAsync("#sign-in");
+            return page;
+        }
+    }
+
+    [Fact]
     public async Task It_uses_the_redis_of_its_configuration()
     {
         RedisServer.SkipUnlessInstalled();

@@ -1,0 +1,112 @@
+using System.Diagnostics;
+using System.Globalization;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using RedisSessions.Storage;
+using StackExchange.Redis;
+
+namespace RedisSessions.Diagnostics;
+
+/// <summary>
+/// Whether sessions can be read and written, and whether they are safe where they are. Unhealthy: no connection, no reply, not
+/// writable, a cluster that does not serve all slots. Degraded: slow, or sessions could be evicted.
+/// </summary>
+internal sealed class RedisSessionHealthCheck(RedisConnection connection, SessionKeys keys) : IHealthCheck
+{
+    private static readonly TimeSpan Slow = TimeSpan.FromMilliseconds(100);
+
+    public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken)
+    {
+        var data = new Dictionary<string, object>();
+        try
+        {
+            var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+            var watch = Stopwatch.GetTimestamp();
+            await database.PingAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
+            var roundTrip = Stopwatch.GetElapsedTime(watch);
+            data["round_trip_ms"] = roundTrip.TotalMilliseconds;
+
+            // Each check of each server writes a key of its own, which goes by itself.
+            await database.StringSetAsync($"{keys.Prefix}health:{Guid.NewGuid():N}", "", TimeSpan.FromSeconds(10)).WaitAsync(cancellationToken).ConfigureAwait(false);
+
+            var problems = new List<string>();
+            if (roundTrip > Slow)
+            {
+                problems.Add(string.Create(CultureInfo.InvariantCulture, $"A round trip takes {roundTrip.TotalMilliseconds:N0} ms."));
+            }
+
+            foreach (var server in database.Multiplexer.GetServers())
+            {
+                if (server is { IsConnected: true, IsReplica: false } && await CheckServerAsync(server, data, problems, cancellationToken).ConfigureAwait(false) is { } broken)
+                {
+                    return new HealthCheckResult(HealthStatus.Unhealthy, broken, data: data);
+                }
+            }
+
+            return problems.Count == 0
+                ? HealthCheckResult.Healthy(data: data)
+                : HealthCheckResult.Degraded(string.Join(' ', problems), data: data);
+        }
+        catch (Exception exception) when (exception is RedisException or TimeoutException)
+        {
+            // The exception's text names endpoints, but no password.
+            return new HealthCheckResult(HealthStatus.Unhealthy, "Sessions cannot be read and written.", exception, data);
+        }
+    }
+
+    /// <returns>What makes the whole unhealthy; null if nothing does.</returns>
+    private static async Task<string?> CheckServerAsync(IServer server, Dictionary<string, object> data, List<string> problems, CancellationToken cancellationToken)
+    {
+        data[$"{server.EndPoint}"] = $"{server.ServerType} {server.Version}";
+        if (server.ServerType == ServerType.Cluster)
+        {
+            var state = ValueOf(await AskAsync(server, "return redis.call('CLUSTER', 'INFO')", cancellationToken).ConfigureAwait(false), "cluster_state");
+            if (state is not null && state != "ok")
+            {
+                return "The Redis Cluster does not serve all slots.";
+            }
+        }
+
+        var memory = await AskAsync(server, "return redis.call('INFO', 'memory')", cancellationToken).ConfigureAwait(false);
+        var (limit, policy) = (ValueOf(memory, "maxmemory"), ValueOf(memory, "maxmemory_policy"));
+        if (policy is not null)
+        {
+            data["maxmemory_policy"] = policy;
+            if (limit is not null and not "0" && policy != "noeviction")
+            {
+                // Every key of ours has a TTL, so the volatile policies choose among them as well.
+                problems.Add($"Redis evicts sessions when its memory is full (maxmemory-policy {policy}). Set it to noeviction, and enough memory.");
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>
+    /// From within a script, because the client sends INFO and CLUSTER INFO itself only on a connection in admin mode. Empty
+    /// where the server does not tell, which is no reason to be unwell.
+    /// </summary>
+    private static async Task<string> AskAsync(IServer server, string script, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return (string?)await server.ExecuteAsync("EVAL", script, 0).WaitAsync(cancellationToken).ConfigureAwait(false) ?? "";
+        }
+        catch (RedisServerException)
+        {
+            return "";
+        }
+    }
+
+    private static string? ValueOf(string info, string name)
+    {
+        foreach (var line in info.Split('\n'))
+        {
+            if (line.StartsWith(name + ":", StringComparison.Ordinal))
+            {
+                return line[(name.Length + 1)..].Trim();
+            }
+        }
+
+        return null;
+    }
+}

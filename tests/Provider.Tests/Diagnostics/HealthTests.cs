@@ -1,0 +1,60 @@
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+
+namespace RedisSessions.Tests.Diagnostics;
+
+public sealed class HealthTests(InProcessGarnet garnet, LocalCluster cluster)
+{
+    private static async Task<HealthReportEntry> CheckAsync(string redis)
+    {
+        var services = new ServiceCollection().AddLogging();
+        services.AddRedisSession(redis);
+        services.AddHealthChecks().AddRedisSession();
+        await using var provider = services.BuildServiceProvider();
+        return (await provider.GetRequiredService<HealthCheckService>().CheckHealthAsync()).Entries["redis_session"];
+    }
+
+    [Fact]
+    public async Task A_redis_that_is_well_is_healthy_and_says_what_it_is()
+    {
+        var entry = await CheckAsync(garnet.Address);
+        Assert.True(entry.Status == HealthStatus.Healthy, $"{entry.Description} {entry.Exception}");
+        Assert.Contains("round_trip_ms", entry.Data.Keys);
+        Assert.Contains("Standalone", entry.Data[garnet.Address].ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_cluster_that_serves_all_slots_is_healthy()
+    {
+        cluster.SkipIfMissing();
+        var entry = await CheckAsync(cluster.Address);
+        Assert.Equal(HealthStatus.Healthy, entry.Status);
+        Assert.Equal(3, entry.Data.Values.Count(value => value.ToString()!.StartsWith("Cluster", StringComparison.Ordinal)));
+    }
+
+    [Theory]
+    [InlineData("noeviction", HealthStatus.Healthy)]
+    [InlineData("allkeys-lru", HealthStatus.Degraded)]
+    [InlineData("volatile-ttl", HealthStatus.Degraded)]
+    public async Task Sessions_that_could_be_evicted_degrade(string policy, HealthStatus status)
+    {
+        RedisServer.SkipUnlessInstalled();
+        using var redis = await RedisProcess.StartAsync("--maxmemory", "100mb", "--maxmemory-policy", policy);
+        Assert.Equal(status, (await CheckAsync(redis.Address)).Status);
+    }
+
+    [Fact]
+    public async Task A_stopped_redis_and_a_replica_are_unhealthy_and_no_password_is_shown()
+    {
+        RedisServer.SkipUnlessInstalled();
+        using var redis = await RedisProcess.StartAsync();
+        using (var replica = await RedisProcess.StartAsync("--replicaof", "127.0.0.1", $"{redis.Port}", "--repl-diskless-sync-delay", "0"))
+        {
+            Assert.Equal(HealthStatus.Unhealthy, (await CheckAsync(replica.Address)).Status);
+        }
+
+        redis.Stop();
+        var entry = await CheckAsync($"{redis.Address},password=hunter2");
+        Assert.Equal(HealthStatus.Unhealthy, entry.Status);
+        Assert.DoesNotContain("hunter2", $"{entry.Description} {entry.Exception}", StringComparison.Ordinal);
+    }
+}
