@@ -122,7 +122,7 @@ internal static class SessionScripts
     public static RedisScript Load { get; } = new(
         """
         local call, key, known = redis.call, KEYS[1], ARGV[1]
-        local identity = call('HMGET', key, '@v', '@c', '@i', '@a')
+        local identity = call('HMGET', key, '@v', '@c', '@i', '@a', '@h')
         local version, created = identity[1], identity[2]
         if not (version and created and tonumber(version) and tonumber(created)) then
           if call('EXISTS', key) == 1 then
@@ -145,7 +145,7 @@ internal static class SessionScripts
         call('PEXPIRE', key, ttl)
         local due = false
         if ARGV[5] and ARGV[5] ~= '0' then
-          due = tonumber(now) - tonumber(call('HGET', key, '@h') or 0) >= tonumber(ARGV[5])
+          due = tonumber(now) - tonumber(identity[5] or 0) >= tonumber(ARGV[5])
           if due then call('HSET', key, '@h', now) end
         end
         if known == '' or version == known then return due and 2 or 1 end
