@@ -1,5 +1,6 @@
 using System.Globalization;
 using BenchmarkDotNet.Running;
+using RedisSessions.Benchmarks.Analytics;
 using RedisSessions.Benchmarks.Caching;
 using RedisSessions.Benchmarks.Http;
 using RedisSessions.Benchmarks.Micro;
@@ -23,6 +24,9 @@ switch (args)
         break;
     case ["cache"]:
         await WithRedisAsync(CacheRun.RunAsync);
+        break;
+    case ["analytics"]:
+        await WithRedisAsync(AnalyticsRun.RunAsync);
         break;
     case ["copies"]:
         await CopiesRun.RunAsync();

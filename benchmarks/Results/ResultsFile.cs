@@ -11,6 +11,7 @@ internal static class ResultsFile
         ["operations"] = "Operations (BenchmarkDotNet)",
         ["copies"] = "Memory of the local copies",
         ["users"] = "The user index against its size",
+        ["analytics"] = "Analytics against the number of live sessions",
         ["cache"] = "IDistributedCache",
     };
 

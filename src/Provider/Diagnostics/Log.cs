@@ -65,6 +65,12 @@ internal static partial class Log
     [LoggerMessage(115, LogLevel.Warning, "The index of users' sessions could not be pruned; the next round tries again.", EventName = "UserIndexNotPruned")]
     public static partial void UserIndexNotPruned(this ILogger logger, Exception exception);
 
+    [LoggerMessage(116, LogLevel.Warning, "{Count} records of analytics were dropped, because Redis did not take them.", EventName = "AnalyticsDropped")]
+    public static partial void AnalyticsDropped(this ILogger logger, int count, Exception exception);
+
+    [LoggerMessage(117, LogLevel.Warning, "Expired sessions could not be counted; the next round does it.", EventName = "AnalyticsNotSwept")]
+    public static partial void AnalyticsNotSwept(this ILogger logger, Exception exception);
+
     [LoggerMessage(120, LogLevel.Information, "Security: A request did not match its session, and goes on; Session:{SessionId}, User:{UserId}, {Detail}", EventName = "SecurityMismatch")]
     public static partial void SecurityMismatch(this ILogger logger, string? sessionId, string? userId, string? detail);
 

@@ -116,7 +116,7 @@ internal sealed partial class RedisSession
             _store.Logger.SessionDestroyed(_id);
             foreach (var addOn in _store.AddOns)
             {
-                addOn.Destroyed(this, _id, _loaded);
+                addOn.Destroyed(this, _id, _loaded, rejected: false);
             }
         }
 
@@ -150,7 +150,7 @@ internal sealed partial class RedisSession
         _ = DeleteAsync();
         foreach (var addOn in _store.AddOns)
         {
-            addOn.Destroyed(this, id, stored);
+            addOn.Destroyed(this, id, stored, rejected: true);
         }
 
         Disown();

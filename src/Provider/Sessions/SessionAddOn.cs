@@ -57,8 +57,11 @@ internal abstract class SessionAddOn
     {
     }
 
-    /// <summary>The request ended the session. <paramref name="stored"/> is what it held, if that is known.</summary>
-    public virtual void Destroyed(RedisSession session, Guid id, SessionSnapshot? stored)
+    /// <summary>
+    /// The request ended the session. <paramref name="stored"/> is what it held, if that is known;
+    /// <paramref name="rejected"/>: because it did not match its browser.
+    /// </summary>
+    public virtual void Destroyed(RedisSession session, Guid id, SessionSnapshot? stored, bool rejected)
     {
     }
 }

@@ -175,7 +175,7 @@ internal sealed class UserBinding(UserIndex index, ILogger<UserBinding> logger) 
         }
     }
 
-    public override void Destroyed(RedisSession session, Guid id, SessionSnapshot? stored)
+    public override void Destroyed(RedisSession session, Guid id, SessionSnapshot? stored, bool rejected)
     {
         if (stored?.GetMetadata(UserFields.UserId) is { } userId)
         {

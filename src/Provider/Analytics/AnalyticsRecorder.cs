@@ -1,0 +1,60 @@
+using RedisSessions.Sessions;
+using RedisSessions.Storage;
+
+namespace RedisSessions.Analytics;
+
+/// <summary>Records the moments of a session's life. Everything goes to the queue; nothing here touches Redis.</summary>
+internal sealed class AnalyticsRecorder(AnalyticsWriter writer, SessionTimeouts timeouts) : SessionAddOn
+{
+    public override TimeSpan HeartbeatInterval => TimeSpan.FromMinutes(1);
+
+    public override void Created(RedisSession session)
+    {
+        var context = session.Context;
+        var device = UserAgents.DeviceName(context?.Request.Headers.UserAgent.ToString());
+        writer.Add(Entry(RecordKind.Created, session) with { Data = device, Address = context?.Connection.RemoteIpAddress?.ToString() });
+        Event(session, "created");
+    }
+
+    public override void HeartbeatDue(RedisSession session)
+    {
+        writer.Add(Entry(RecordKind.Used, session));
+        if (session.GetMetadata(FieldNames.UserId) is { } userId)
+        {
+            UserSeen(session, userId);
+        }
+    }
+
+    public override void Committing(RedisSession session, SessionDelta delta)
+    {
+        if (delta.Metadata.TryGetValue(FieldNames.UserId, out var userId) && userId is not null)
+        {
+            UserSeen(session, userId);
+            Event(session, "signed in");
+        }
+    }
+
+    public override void Regenerated(RedisSession session, Guid oldId)
+    {
+        writer.Add(Entry(RecordKind.Moved, session) with { Text = oldId.ToString() });
+        Event(session, "regenerated");
+    }
+
+    public override void Destroyed(RedisSession session, Guid id, SessionSnapshot? stored, bool rejected) =>
+        writer.Add(new AnalyticsRecord(RecordKind.Ended, timeouts.Now, id, Text: rejected ? "rejected" : "signed-out"));
+
+    public override void Revoked(string userId, Guid id) =>
+        writer.Add(new AnalyticsRecord(RecordKind.Ended, timeouts.Now, id, Text: "revoked"));
+
+    private void UserSeen(RedisSession session, string userId) =>
+        writer.Add(new AnalyticsRecord(RecordKind.UserSeen, timeouts.Now, session.Identity, Text: userId));
+
+    private void Event(RedisSession session, string name) =>
+        writer.Add(new AnalyticsRecord(RecordKind.Event, timeouts.Now, session.Identity, Text: name));
+
+    private AnalyticsRecord Entry(RecordKind kind, RedisSession session)
+    {
+        var life = session.Stored?.GetMilliseconds(FieldNames.IdleTimeout) ?? timeouts.IdleTimeout;
+        return new AnalyticsRecord(kind, timeouts.Now, session.Identity, session.Stored?.CreatedAt ?? timeouts.Now, SessionHash.Milliseconds(life));
+    }
+}

@@ -1,0 +1,210 @@
+using System.Net;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Time.Testing;
+using RedisSessions.Analytics;
+using RedisSessions.Tests.Users;
+
+namespace RedisSessions.Tests.Analytics;
+
+/// <summary>Figures that equal what happened, whichever server it happened on.</summary>
+public abstract class AnalyticsTests : ServerTest
+{
+    private static readonly DateTimeOffset Morning = new(2026, 11, 24, 8, 0, 0, TimeSpan.Zero);
+    private static readonly DateOnly Today = new(2026, 11, 24);
+    private readonly FakeTimeProvider _clock = new(Morning);
+
+    protected AnalyticsTests(RedisServer server)
+        : base(server) => Fleet = new Fleet { Clock = _clock };
+
+    protected Task<Site> StartHostAsync(Action<SessionAnalyticsOptions>? options = null, string? redis = null) => StartAsync(
+        app =>
+        {
+            SignInSite.Map(app);
+            app.MapGet("/track/{name}", (HttpContext context, string name) => context.Session.Track(name, $"data of {name}"));
+        },
+        redis: redis,
+        services: services => services.AddAuthorization(),
+        addOns: builder => builder.AddUserIndex().AddSecurity(o => (o.MaxCreationsPerMinute, o.UserAgentAction) = (0, BindingAction.Destroy)).AddAnalytics(options),
+        afterSession: app => app.Use((context, next) =>
+        {
+            if (context.Request.Headers["X-User"].ToString() is { Length: > 0 } user)
+            {
+                context.User = SignInSite.PrincipalOf(user);
+            }
+
+            context.Connection.RemoteIpAddress = IPAddress.Parse("192.0.2.1");
+            return next(context);
+        }),
+        logLevel: LogLevel.Error);
+
+    protected static ISessionAnalytics Analytics(Site site) => site.Services.GetRequiredService<ISessionAnalytics>();
+
+    protected static Task FlushAsync(Site site) => site.Services.GetRequiredService<AnalyticsWriter>().FlushAsync();
+
+    protected static Task SweepAsync(Site site) => site.Services.GetRequiredService<AnalyticsStore>().SweepAsync(CancellationToken.None);
+
+    protected async Task RunDayAsync(int sessions, int users)
+    {
+        const string Firefox = "Mozilla/5.0 (Windows NT 10.0; rv:130.0) Gecko/20100101 Firefox/130.0";
+        const string Chrome = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/129.0.0.0 Safari/537.36";
+        // Hours pass in no time here, and what a server's timer would do meanwhile is done below, at its moment.
+        void Configure(SessionAnalyticsOptions o) => (o.QueueCapacity, o.SweepInterval) = (10 * sessions, TimeSpan.FromDays(10));
+        var hosts = new[] { await StartHostAsync(Configure), await StartHostAsync(Configure), await StartHostAsync(Configure) };
+        var browsers = new Browser[sessions];
+        var parallel = new ParallelOptions { MaxDegreeOfParallelism = 8 };
+        await Parallel.ForEachAsync(Enumerable.Range(0, sessions), parallel, async (i, _) =>
+        {
+            var browser = hosts[i % 3].NewBrowser();
+            browser.Headers["X-User"] = $"user{i % users}";
+            browser.Headers["User-Agent"] = i % 5 < 3 ? Firefox : Chrome;
+            await browser.GetAsync("/set/a/1");
+            browsers[i] = browser;
+        });
+        foreach (var host in hosts)
+        {
+            await FlushAsync(host);
+        }
+
+        // Noon: a tenth signs out, a tenth is revoked, a tenth is stolen and so destroyed; a tenth expires unseen.
+        _clock.Advance(TimeSpan.FromHours(4) - TimeSpan.FromSeconds(1));
+        var tenth = sessions / 10;
+        var api = hosts[0].Services.GetRequiredService<IUserSessions>();
+        await Parallel.ForEachAsync(Enumerable.Range(0, 4 * tenth), parallel, async (i, _) =>
+        {
+            var browser = browsers[i];
+            hosts[(i + 1) % 3].TakeOver(browser);
+            switch (i / tenth)
+            {
+                case 0:
+                    await browser.GetAsync("/destroy");
+                    break;
+                case 1:
+                    await api.RevokeAsync($"user{i % users}", await browser.GetAsync("/id"));
+                    break;
+                case 2:
+                    browser.Headers["User-Agent"] = "curl/8";
+                    await browser.GetAsync("/none");
+                    break;
+                default:
+                    await (await DatabaseAsync()).KeyDeleteAsync(KeyOf(await browser.GetAsync("/id")));
+                    break;
+            }
+        });
+
+        // One server is replaced; it flushes as it stops. All three then look for what has expired, at once.
+        await hosts[2].DisposeAsync();
+        hosts[2] = await StartHostAsync(Configure);
+        await FlushAsync(hosts[0]);
+        await FlushAsync(hosts[1]);
+        _clock.Advance(TimeSpan.FromMinutes(30));
+        await Task.WhenAll(hosts.Select(SweepAsync));
+
+        var report = await Analytics(hosts[2]).GetDailyReportAsync(Today);
+        Assert.Equal((sessions, tenth, tenth, tenth, tenth), (report.Created, report.SignedOut, report.Revoked, report.Rejected, report.Expired));
+        Assert.InRange(report.UniqueUsers, users * 0.98, users * 1.02);
+        Assert.Equal(report.CreatedChange, sessions);
+        Assert.Equal(sessions, report.PeakConcurrentByHour[8]);
+        Assert.Equal(sessions - (4 * tenth), report.PeakConcurrentByHour[12]);
+        Assert.Equal([new("Firefox on Windows", sessions / 5 * 3), new("Chrome on Linux", sessions / 5 * 2)], report.TopUserAgents);
+        Assert.Equal([new("192.0.2.1", sessions)], report.TopAddresses);
+        // Three quarters of them lived four hours; the others were last seen in the morning, and lived twenty minutes more.
+        Assert.InRange(report.AverageDuration, TimeSpan.FromHours(3.0), TimeSpan.FromHours(4.1));
+
+        var now = await Analytics(hosts[0]).GetMetricsAsync();
+        Assert.Equal(sessions - (4 * tenth), now.TotalSessions);
+        Assert.InRange(now.SessionsPerUser, 0.97 * sessions / users, 1.03 * sessions / users);
+        var next = await Analytics(hosts[0]).GetDailyReportAsync(Today.AddDays(1));
+        Assert.Equal((0, -sessions), (next.Created, next.CreatedChange));
+        Assert.Equal([0, sessions, 0], (await Analytics(hosts[0]).GetRangeAsync(Today.AddDays(-1), Today.AddDays(1))).Select(day => day.Created));
+    }
+
+    [Fact]
+    public Task The_report_of_a_scripted_day_equals_the_script() => RunDayAsync(sessions: 1_000, users: 200);
+
+    [Fact]
+    public async Task Events_are_kept_newest_first_counted_by_name_and_bounded()
+    {
+        var site = await StartHostAsync(o => (o.EventsPerSession, o.MaxEventNamesPerDay) = (3, 4));
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/a/1");
+        var id = await browser.GetAsync("/id");
+        foreach (var name in new[] { "view", "add", "view", "pay" })
+        {
+            _clock.Advance(TimeSpan.FromSeconds(0.5));
+            await browser.GetAsync($"/track/{name}");
+        }
+
+        await FlushAsync(site);
+        var events = await Analytics(site).GetEventsAsync(id);
+        Assert.Equal(["pay", "view", "add"], events.Select(e => e.Name));
+        Assert.Equal("data of pay", events[0].Data);
+        Assert.Equal(Morning.AddSeconds(2), events[0].At);
+        Assert.Equal(
+            [new("add", 1), new("created", 1), new("pay", 1), new("view", 2)],
+            (await Analytics(site).GetEventCountsAsync(Today)).OrderBy(pair => pair.Key, StringComparer.Ordinal));
+
+        await Analytics(site).TrackAsync(id, "one too many", null);
+        await FlushAsync(site);
+        Assert.Equal(1, (await Analytics(site).GetEventCountsAsync(Today))["(other)"]);
+        Assert.InRange((await (await DatabaseAsync()).KeyTimeToLiveAsync($"{Fleet.Prefix}events:{{{id}}}"))!.Value, TimeSpan.FromHours(23), TimeSpan.FromDays(1));
+        Assert.InRange((await (await DatabaseAsync()).KeyTimeToLiveAsync($"{Fleet.Prefix}stats:20261124"))!.Value, TimeSpan.FromDays(34), TimeSpan.FromDays(35));
+        await Assert.ThrowsAsync<ArgumentException>(async () => await Analytics(site).TrackAsync(id, "", null));
+        await Assert.ThrowsAsync<ArgumentException>(async () => await Analytics(site).TrackAsync(id, new string('n', 65), null));
+        await Assert.ThrowsAsync<ArgumentException>(async () => await Analytics(site).TrackAsync(id, "n", new string('d', 1_025)));
+        await Assert.ThrowsAsync<ArgumentException>(async () => await Analytics(site).TrackAsync("not an id", "n", null));
+        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => Analytics(site).GetRangeAsync(Today, Today.AddDays(-1)));
+    }
+
+    [Fact]
+    public async Task A_session_that_got_a_new_id_is_still_one_session_and_one_in_use_is_not_taken_for_expired()
+    {
+        var site = await StartHostAsync();
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/a/1");
+        await browser.GetAsync("/regenerate");
+        await FlushAsync(site);
+        Assert.Equal(1, (await Analytics(site).GetMetricsAsync()).TotalSessions);
+
+        // Used since it was entered, on a server whose record was lost: its hash is there, whatever the entry says.
+        _clock.Advance(TimeSpan.FromMinutes(25));
+        await SweepAsync(site);
+        Assert.Equal(1, (await Analytics(site).GetMetricsAsync()).TotalSessions);
+        Assert.Equal(0, (await Analytics(site).GetDailyReportAsync(Today)).Expired);
+    }
+
+    [Fact]
+    public async Task What_does_not_fit_into_the_queue_is_dropped_and_counted()
+    {
+        var site = await StartHostAsync(o => o.QueueCapacity = 10);
+        long dropped = 0;
+        using var listener = new System.Diagnostics.Metrics.MeterListener();
+        listener.InstrumentPublished = (instrument, l) =>
+        {
+            if (instrument.Name == "redis_sessions.analytics.dropped")
+            {
+                l.EnableMeasurementEvents(instrument);
+            }
+        };
+        listener.SetMeasurementEventCallback<long>((_, value, _, _) => Interlocked.Add(ref dropped, value));
+        listener.Start();
+        var id = Guid.NewGuid().ToString();
+        for (var i = 0; i < 25; i++)
+        {
+            await Analytics(site).TrackAsync(id, "tick");
+        }
+
+        Assert.Equal(15, Interlocked.Read(ref dropped));
+        await FlushAsync(site);
+        Assert.Equal(10, (await Analytics(site).GetEventCountsAsync(Today))["tick"]);
+    }
+}
+
+public sealed class AnalyticsOnGarnet(InProcessGarnet server) : AnalyticsTests(server)
+{
+    [Fact]
+    public Task The_report_of_a_long_day_equals_the_script() => RunDayAsync(sessions: 50_000, users: 10_000);
+}
+
+public sealed class AnalyticsOnRedis(LocalRedis server) : AnalyticsTests(server);
+
+public sealed class AnalyticsOnCluster(LocalCluster server) : AnalyticsTests(server);
