@@ -107,7 +107,7 @@ public abstract class AnalyticsTests : ServerTest
         Assert.Equal(sessions - (4 * tenth), report.PeakConcurrentByHour[12]);
         Assert.Equal([new("Firefox on Windows", sessions / 5 * 3), new("Chrome on Linux", sessions / 5 * 2)], report.TopUserAgents);
         Assert.Equal([new("192.0.2.1", sessions)], report.TopAddresses);
-        // Three quarters of them lived four hours; the others were last seen in the morning, and lived twenty minutes more.
+        // Three quarters of them ended at noon; the others were last seen in the morning.
         Assert.InRange(report.AverageDuration, TimeSpan.FromHours(3.0), TimeSpan.FromHours(4.1));
 
         var now = await Analytics(hosts[0]).GetMetricsAsync();
