@@ -12,7 +12,7 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
 {
     // A connection of our own that takes longer is still awaited, but by nobody's page: the client may take its whole
     // connect timeout even where Redis refused at once.
-    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(800);
+    private readonly TimeSpan _patience = RedisConnectionSettings.DefaultPatience;
 
     private readonly Func<Task<IConnectionMultiplexer>> _connect;
     private readonly bool _owned;
@@ -36,11 +36,13 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
         else if (value.ConfigurationOptions is { } settings)
         {
             _connect = async () => await ConnectionMultiplexer.ConnectAsync(settings).ConfigureAwait(false);
+            _patience = TimeSpan.FromMilliseconds(settings.ConnectTimeout);
             _owned = true;
         }
         else if (value.Configuration is { } configuration)
         {
             _connect = async () => await ConnectionMultiplexer.ConnectAsync(RedisConnectionSettings.FailFast(configuration)).ConfigureAwait(false);
+            _patience = RedisConnectionSettings.PatienceOf(configuration);
             _owned = true;
         }
         else
@@ -55,6 +57,7 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
     public RedisConnection(Func<Task<IConnectionMultiplexer>>? factory, string? configuration)
     {
         _owned = factory is null;
+        _patience = configuration is null ? _patience : RedisConnectionSettings.PatienceOf(configuration);
         _connect = factory ?? (async () => await ConnectionMultiplexer.ConnectAsync(RedisConnectionSettings.FailFast(configuration!)).ConfigureAwait(false));
     }
 
@@ -90,7 +93,7 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
 
         if (_owned && !attempt.IsCompleted)
         {
-            await Task.WhenAny(attempt, Task.Delay(Patience)).ConfigureAwait(false);
+            await Task.WhenAny(attempt, Task.Delay(_patience)).ConfigureAwait(false);
             if (!attempt.IsCompleted)
             {
                 throw new RedisConnectionException(ConnectionFailureType.UnableToConnect, CommandFlags.None, "The connection to Redis is still being made.");

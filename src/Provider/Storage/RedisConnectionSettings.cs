@@ -13,6 +13,14 @@ internal static class RedisConnectionSettings
     private const int OperationTimeoutMilliseconds = 2_000;
     private const int RetryDelayMilliseconds = 500;
 
+    /// <summary>How long a page waits for the first connection where the connection string says no connect timeout.</summary>
+    public static readonly TimeSpan DefaultPatience = TimeSpan.FromMilliseconds(800);
+
+    /// <summary>How long a page waits for the first connection.</summary>
+    public static TimeSpan PatienceOf(string configuration) => Says(configuration, "connectTimeout") && TryParse(configuration, out var settings)
+        ? TimeSpan.FromMilliseconds(settings.ConnectTimeout)
+        : DefaultPatience;
+
     public static bool TryParse(string configuration, [NotNullWhen(true)] out ConfigurationOptions? settings)
     {
         try

@@ -199,6 +199,7 @@ public abstract class AnalyticsTests : ServerTest
     }
 }
 
+[Collection(Alone.Name)]
 public sealed class AnalyticsOnGarnet(InProcessGarnet server) : AnalyticsTests(server)
 {
     [Fact]

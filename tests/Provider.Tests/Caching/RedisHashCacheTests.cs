@@ -17,7 +17,7 @@ public abstract class RedisHashCacheTests : ServerTest
     protected RedisHashCacheTests(RedisServer server)
         : base(server)
     {
-        _ours = new ServiceCollection().AddSingleton<TimeProvider>(_clock).AddLogging().AddRedisHashCache(server.Address, o => o.InstanceName = _instance).BuildServiceProvider();
+        _ours = new ServiceCollection().AddSingleton<TimeProvider>(_clock).AddLogging().AddRedisHashCache(server.Address + RedisServer.Patient, o => o.InstanceName = _instance).BuildServiceProvider();
         _theirs = new ServiceCollection().AddLogging().AddStackExchangeRedisCache(o => (o.Configuration, o.InstanceName) = (server.Address, _instance)).BuildServiceProvider();
     }
 
@@ -203,7 +203,7 @@ public abstract class RedisHashCacheTests : ServerTest
     [Fact]
     public async Task It_serves_as_the_second_level_of_HybridCache()
     {
-        var services = new ServiceCollection().AddLogging().AddRedisHashCache(Server.Address, o => o.InstanceName = _instance);
+        var services = new ServiceCollection().AddLogging().AddRedisHashCache(Server.Address + RedisServer.Patient, o => o.InstanceName = _instance);
         services.AddHybridCache();
         await using var first = services.BuildServiceProvider();
         await using var second = services.BuildServiceProvider();
@@ -219,14 +219,14 @@ public abstract class RedisHashCacheTests : ServerTest
     public async Task It_serves_the_in_box_session_and_shares_the_connection_of_ours()
     {
         var services = new ServiceCollection().AddLogging();
-        services.AddRedisSession(Server.Address, o => o.KeyPrefix = _instance);
-        services.AddRedisHashCache(Server.Address, o => o.InstanceName = _instance);
+        services.AddRedisSession(Server.Address + RedisServer.Patient, o => o.KeyPrefix = _instance);
+        services.AddRedisHashCache(Server.Address + RedisServer.Patient, o => o.InstanceName = _instance);
         await using var shared = services.BuildServiceProvider();
         Assert.Same(
             shared.GetRequiredService<RedisSessions.Storage.RedisConnection>(),
             shared.GetRequiredService<RedisHashCacheConnection>().Connection);
 
-        var inBox = new ServiceCollection().AddLogging().AddRedisHashCache(Server.Address, o => o.InstanceName = _instance);
+        var inBox = new ServiceCollection().AddLogging().AddRedisHashCache(Server.Address + RedisServer.Patient, o => o.InstanceName = _instance);
         inBox.AddSession();
         await using var provider = inBox.BuildServiceProvider();
         var store = provider.GetRequiredService<Microsoft.AspNetCore.Session.ISessionStore>();

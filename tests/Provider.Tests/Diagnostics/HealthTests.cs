@@ -2,6 +2,7 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace RedisSessions.Tests.Diagnostics;
 
+[Collection(Alone.Name)]
 public sealed class HealthTests(InProcessGarnet garnet, LocalCluster cluster)
 {
     private static async Task<HealthReportEntry> CheckAsync(string redis)

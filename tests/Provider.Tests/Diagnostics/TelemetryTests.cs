@@ -4,7 +4,11 @@ using OpenTelemetry.Trace;
 
 namespace RedisSessions.Tests.Diagnostics;
 
-/// <summary>What OpenTelemetry sees: the instruments and spans that docs/operations.md names.</summary>
+/// <summary>
+/// What OpenTelemetry sees: the instruments and spans that docs/operations.md names. Alone, because a source of spans is the
+/// whole process's.
+/// </summary>
+[Collection(Alone.Name)]
 public sealed class TelemetryTests(InProcessGarnet garnet) : ServerTest(garnet)
 {
     [Fact]

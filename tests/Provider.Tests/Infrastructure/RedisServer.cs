@@ -19,6 +19,12 @@ public abstract class RedisServer : IAsyncLifetime
     /// <summary>Why this machine does not have it; null if it does.</summary>
     public string? Missing { get; protected set; }
 
+    /// <summary>
+    /// Appended to a connection string: a test run keeps every core busy, and a test that is not about slowness must not see
+    /// the library give up on a server that merely waits for its turn.
+    /// </summary>
+    public const string Patient = ",connectTimeout=20000,syncTimeout=30000,asyncTimeout=30000";
+
     /// <summary>host:port.</summary>
     public string Address { get; protected set; } = "";
 

@@ -31,7 +31,7 @@ public abstract class ServerTest : IAsyncLifetime
         Action<IApplicationBuilder>? afterSession = null,
         LogLevel logLevel = LogLevel.Trace)
     {
-        var site = await Site.StartAsync(redis ?? Server.Address, map ?? (_ => { }), Fleet, options, services, addOns, beforeSession, afterSession, logLevel);
+        var site = await Site.StartAsync((redis ?? Server.Address) + RedisServer.Patient, map ?? (_ => { }), Fleet, options, services, addOns, beforeSession, afterSession, logLevel);
         _sites.Add(site);
         return site;
     }

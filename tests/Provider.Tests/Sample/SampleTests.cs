@@ -4,6 +4,7 @@ using StackExchange.Redis;
 namespace RedisSessions.Tests.Sample;
 
 /// <summary>A visitor's way through the sample, in Chromium.</summary>
+[Collection(Alone.Name)]
 public sealed class SampleTests : IAsyncLifetime
 {
     private const string Chromium = "/usr/bin/chromium";

@@ -5,6 +5,7 @@ using StackExchange.Redis;
 namespace RedisSessions.Tests.Sessions;
 
 /// <summary>A real redis-server that is really stopped, paused, restarted, flushed, demoted or cut off.</summary>
+[Collection(Alone.Name)]
 public sealed class FailureTests : IAsyncDisposable
 {
     private readonly List<IDisposable> _servers = [];

@@ -1,6 +1,7 @@
 namespace RedisSessions.Tests.Users;
 
 /// <summary>Cookie sign-ins while a real Redis is really away.</summary>
+[Collection(Alone.Name)]
 public sealed class SignInOutageTests : IAsyncDisposable
 {
     private RedisProcess? _redis;

@@ -471,8 +471,22 @@ public abstract class UserIndexTests(RedisServer server) : ServerTest(server)
 
         var lockKey = $"{Fleet.Prefix}users:pruning";
         var db = await DatabaseAsync();
-        clock.Advance(TimeSpan.FromMinutes(10));
-        await Eventually.TrueAsync(() => sites.Sum(site => site.Log.Ours.Count(entry => entry.Id.Name == "UserIndexPruned")) == 1);
+        await Eventually.TrueAsync(() =>
+        {
+            // Again and again, because a host starts its background services in the background.
+            clock.Advance(TimeSpan.FromMinutes(10));
+            return Pruned() > 0;
+        });
+
+        // However often the others come round while the lock is there.
+        for (var i = 0; i < 20; i++)
+        {
+            clock.Advance(TimeSpan.FromMinutes(10));
+            await db.PingAsync();
+        }
+
+        Assert.Equal(1, Pruned());
+        int Pruned() => sites.Sum(site => site.Log.Ours.Count(entry => entry.Id.Name == "UserIndexPruned"));
         Assert.InRange((await db.KeyTimeToLiveAsync(lockKey))!.Value, TimeSpan.FromMinutes(8.5), TimeSpan.FromMinutes(9));
     }
 
