@@ -20,10 +20,12 @@ internal static class RedisHashCacheScripts
         return 1
         """);
 
-    /// <summary>As <see cref="Slide"/>, and answers the data; nil without an entry. One command where the data is wanted as an array.</summary>
-    public static RedisScript Get { get; } = new(
+    /// <summary>
+    /// Slides the TTL to the sliding expiration, at most to the absolute one. Needs local <c>entry</c>, whose first two are
+    /// those; ARGV: now in ticks. Ticks exceed what Lua counts exactly, but not by what a millisecond would notice.
+    /// </summary>
+    private const string SlideEntry =
         """
-        local entry = redis.call('HMGET', KEYS[1], 'absexp', 'sldexp', 'data')
         local sliding = tonumber(entry[2] or '-1') or -1
         if sliding >= 0 then
           local ttl = sliding
@@ -31,22 +33,20 @@ internal static class RedisHashCacheScripts
           if absolute >= 0 then ttl = math.min(ttl, absolute - tonumber(ARGV[1])) end
           redis.call('PEXPIRE', KEYS[1], string.format('%.0f', math.max(0, math.floor(ttl / 10000))))
         end
-        return entry[3]
-        """);
 
-    /// <summary>
-    /// Slides the TTL to the sliding expiration, at most to the absolute one. ARGV: now in ticks. Ticks exceed what Lua
-    /// counts exactly, but not by what a millisecond would notice.
-    /// </summary>
+        """;
+
+    /// <summary>Slides, and answers the data; nil without an entry. One command where the data is wanted as an array.</summary>
+    public static RedisScript Get { get; } = new(
+        """
+        local entry = redis.call('HMGET', KEYS[1], 'absexp', 'sldexp', 'data')
+
+        """ + SlideEntry + "return entry[3]");
+
+    /// <summary>Slides. Answers nothing of interest.</summary>
     public static RedisScript Slide { get; } = new(
         """
         local entry = redis.call('HMGET', KEYS[1], 'absexp', 'sldexp')
-        local sliding = tonumber(entry[2] or '-1') or -1
-        if sliding < 0 then return 0 end
-        local ttl = sliding
-        local absolute = tonumber(entry[1] or '-1') or -1
-        if absolute >= 0 then ttl = math.min(ttl, absolute - tonumber(ARGV[1])) end
-        redis.call('PEXPIRE', KEYS[1], string.format('%.0f', math.max(0, math.floor(ttl / 10000))))
-        return 1
-        """);
+
+        """ + SlideEntry + "return 1");
 }

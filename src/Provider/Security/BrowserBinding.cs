@@ -187,7 +187,7 @@ internal sealed class BrowserBinding(
 
     private string? AddressOf(HttpContext context) => Options.Address switch
     {
-        AddressBinding.Exact => context.Connection.RemoteIpAddress is { IsIPv4MappedToIPv6: true } mapped ? mapped.MapToIPv4().ToString() : context.Connection.RemoteIpAddress?.ToString() ?? "",
+        AddressBinding.Exact => ClientAddress.Of(context.Connection.RemoteIpAddress),
         AddressBinding.Network => Options.NetworkOf(context.Connection.RemoteIpAddress),
         _ => null,
     };

@@ -106,11 +106,7 @@ internal sealed partial class RedisSession : ISession
         }
 
         ArgumentNullException.ThrowIfNull(key);
-        if (key.Length > FieldNames.KeyLengthLimit || Encoding.UTF8.GetByteCount(key) > FieldNames.KeyLengthLimit)
-        {
-            throw new ArgumentOutOfRangeException(nameof(key), $"The key cannot be longer than '{FieldNames.KeyLengthLimit}' when encoded with UTF-8.");
-        }
-
+        FieldNames.ThrowIfTooLong(key);
         foreach (var addOn in _store.AddOns)
         {
             addOn.Setting(this, key, value.Length);

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 using RedisSessions.Storage;
 using StackExchange.Redis;
 
@@ -155,11 +154,7 @@ internal sealed class SessionRepository(SessionHash hash, SessionKeys keys) : IS
     private static string FieldOf(string key)
     {
         ArgumentNullException.ThrowIfNull(key);
-        if (Encoding.UTF8.GetByteCount(key) > FieldNames.KeyLengthLimit)
-        {
-            throw new ArgumentOutOfRangeException(nameof(key), $"The key cannot be longer than '{FieldNames.KeyLengthLimit}' when encoded with UTF-8.");
-        }
-
+        FieldNames.ThrowIfTooLong(key);
         return FieldNames.Normalize(key);
     }
 

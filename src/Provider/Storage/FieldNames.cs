@@ -44,6 +44,15 @@ internal static class FieldNames
 
     public static string Decode(string field) => field is ['@', '@', ..] ? field[1..] : field;
 
+    /// <summary>Throws what Microsoft's session throws for a key that is too long.</summary>
+    public static void ThrowIfTooLong(string key)
+    {
+        if (key.Length > KeyLengthLimit || Encoding.UTF8.GetByteCount(key) > KeyLengthLimit)
+        {
+            throw new ArgumentOutOfRangeException(nameof(key), $"The key cannot be longer than '{KeyLengthLimit}' when encoded with UTF-8.");
+        }
+    }
+
     /// <summary>
     /// Microsoft's session compares keys by their UTF-8 bytes, in which every unpaired surrogate is U+FFFD. Nearly every key
     /// has no surrogate and is returned as it is.

@@ -73,9 +73,6 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
         ? new ValueTask<IDatabase>(connected.Database)
         : new ValueTask<IDatabase>(ConnectAsync());
 
-    /// <summary>The connection behind <see cref="GetDatabaseAsync"/>.</summary>
-    public async ValueTask<IConnectionMultiplexer> GetMultiplexerAsync() => (await GetDatabaseAsync().ConfigureAwait(false)).Multiplexer;
-
     private async Task<IDatabase> ConnectAsync()
     {
         Task<Connected> attempt;

@@ -68,14 +68,12 @@ internal sealed class SessionSnapshot
     /// </summary>
     public DateTimeOffset LastSeen(DateTimeOffset now, TimeSpan ttl, TimeSpan defaultIdleTimeout)
     {
-        if (GetMilliseconds(FieldNames.LastSeen) is { } kept)
-        {
-            return DateTimeOffset.UnixEpoch + kept;
-        }
-
-        var idle = GetMilliseconds(FieldNames.IdleTimeout) ?? defaultIdleTimeout;
-        return ttl < idle ? now - (idle - ttl) : now;
+        return LastSeen(now, ttl, GetMilliseconds(FieldNames.IdleTimeout) ?? defaultIdleTimeout, GetMilliseconds(FieldNames.LastSeen));
     }
+
+    /// <summary>The same from its parts; <paramref name="kept"/> is the time kept in the hash, since the Unix epoch.</summary>
+    public static DateTimeOffset LastSeen(DateTimeOffset now, TimeSpan ttl, TimeSpan idle, TimeSpan? kept) =>
+        kept is { } time ? DateTimeOffset.UnixEpoch + time : ttl < idle ? now - (idle - ttl) : now;
 
     /// <summary>Takes the reply of HGETALL apart. Its arrays were made for this reply, so they are kept, not copied.</summary>
     /// <param name="entries">Names and values as stored.</param>

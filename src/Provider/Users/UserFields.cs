@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.Net.Http.Headers;
+using RedisSessions.Sessions;
 using RedisSessions.Storage;
 
 namespace RedisSessions.Users;
@@ -18,11 +19,7 @@ internal static class UserFields
     // A hostile header must not fill Redis.
     private const int MaxUserAgentLength = 256;
 
-    public static string AddressOf(HttpContext? context)
-    {
-        var address = context?.Connection.RemoteIpAddress;
-        return address is { IsIPv4MappedToIPv6: true } ? address.MapToIPv4().ToString() : address?.ToString() ?? "";
-    }
+    public static string AddressOf(HttpContext? context) => ClientAddress.Of(context?.Connection.RemoteIpAddress);
 
     public static string UserAgentOf(HttpContext? context)
     {

@@ -71,7 +71,7 @@ internal sealed class UserSessions(UserIndex index, UserBinding binding, IHttpCo
     {
         var now = index.Hash.Timeouts.Clock.GetUtcNow();
         var idle = Milliseconds(values[2]) ?? index.Hash.Timeouts.IdleTimeout;
-        var lastSeen = Milliseconds(values[3]) is { } kept ? DateTimeOffset.UnixEpoch + kept : ttl < idle ? now - (idle - ttl) : now;
+        var lastSeen = SessionSnapshot.LastSeen(now, ttl, idle, Milliseconds(values[3]));
         var created = DateTimeOffset.UnixEpoch + (Milliseconds(values[1]) ?? TimeSpan.Zero);
         var userAgent = TextOf(values[8]);
         return new UserSession(

@@ -11,16 +11,13 @@ public sealed class Site : IAsyncDisposable
 {
     private readonly WebApplication _app;
 
-    private Site(WebApplication app, CapturedLog log, string prefix)
+    private Site(WebApplication app, CapturedLog log)
     {
         _app = app;
         Log = log;
-        Prefix = prefix;
     }
 
     public CapturedLog Log { get; }
-
-    public string Prefix { get; }
 
     public IServiceProvider Services => _app.Services;
 
@@ -62,7 +59,7 @@ public sealed class Site : IAsyncDisposable
         afterSession?.Invoke(app);
         map(app);
         await app.StartAsync();
-        return new Site(app, log, fleet.Prefix);
+        return new Site(app, log);
     }
 
     public Browser NewBrowser() => new(Server.CreateHandler(), Services.GetRequiredService<IDataProtectionProvider>());
