@@ -46,7 +46,7 @@ static async Task HttpAsync(string redis, bool quick)
 // A redis-server on PATH, else Garnet.
 static async Task WithRedisAsync(Func<string, Task> run)
 {
-    using var process = RedisProcess.IsInstalled ? await RedisProcess.StartAsync() : null;
+    using var process = RedisProcess.IsInstalled ? await RedisProcess.StartAsServiceAsync() : null;
     using var garnet = process is null ? new EmbeddedGarnet() : null;
     await run(process?.Address ?? garnet!.Address);
 }

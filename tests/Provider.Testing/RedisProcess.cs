@@ -7,33 +7,43 @@ namespace RedisSessions.Testing;
 public sealed class RedisProcess : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("redis-sessions-").FullName;
-    private readonly string[] _arguments;
+    private readonly string[] _command;
     private Process? _process;
 
-    private RedisProcess(int port, string[] arguments)
+    private RedisProcess(int port, string[] command)
     {
         Port = port;
-        _arguments = arguments;
+        _command = command;
     }
 
-    public static bool IsInstalled => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
-        .Any(folder => File.Exists(Path.Combine(folder, "redis-server")));
+    public static bool IsInstalled => IsOnPath("redis-server");
 
     public int Port { get; }
 
     public string Address => $"127.0.0.1:{Port}";
 
-    public static async Task<RedisProcess> StartAsync(params string[] arguments)
+    public static Task<RedisProcess> StartAsync(params string[] arguments) => StartAsync(["redis-server"], arguments);
+
+    /// <summary>
+    /// In a terminal session of its own, as a service has. Linux shares the processors between sessions before it shares them
+    /// between threads: in ours, Redis would count as one of the many threads of the process that it serves.
+    /// </summary>
+    public static Task<RedisProcess> StartAsServiceAsync() => StartAsync(IsOnPath("setsid") ? ["setsid", "redis-server"] : ["redis-server"], []);
+
+    private static async Task<RedisProcess> StartAsync(string[] program, string[] arguments)
     {
-        var process = new RedisProcess(EmbeddedGarnet.FreePort(), arguments);
+        var port = EmbeddedGarnet.FreePort();
+        var process = new RedisProcess(port, [.. program, "--port", $"{port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", .. arguments]);
         await process.StartAgainAsync();
         return process;
     }
 
+    private static bool IsOnPath(string program) => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
+        .Any(folder => File.Exists(Path.Combine(folder, program)));
+
     public async Task StartAgainAsync()
     {
-        _process = Process.Start(new ProcessStartInfo("redis-server", [
-            "--port", $"{Port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", _folder, .. _arguments])
+        _process = Process.Start(new ProcessStartInfo(_command[0], [.. _command[1..], "--dir", _folder])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Caching.Distributed;
 using Microsoft.Extensions.Caching.Hybrid;
 using Microsoft.Extensions.Options;
 using Microsoft.Extensions.Time.Testing;
+using StackExchange.Redis;
 
 namespace RedisSessions.Tests.Caching;
 
@@ -75,8 +76,28 @@ public abstract class RedisHashCacheTests : ServerTest
         Assert.Throws<ArgumentOutOfRangeException>(() => options.SlidingExpiration = TimeSpan.Zero);
     }
 
-    [Fact]
-    public async Task Expirations_become_ttls_sliding_bounded_by_absolute()
+    /// <summary>Values of these sizes take different ways to Redis.</summary>
+    public static TheoryData<int> Sizes => [1, 10_000];
+
+    [Theory]
+    [MemberData(nameof(Sizes))]
+    public async Task A_key_that_is_no_cache_entry_is_an_error_and_stays_as_it_is(int size)
+    {
+        var db = await DatabaseAsync();
+        await db.StringSetAsync(_instance + "k", "not ours", TimeSpan.FromMinutes(1));
+        foreach (var cache in new[] { Ours, Theirs })
+        {
+            await Assert.ThrowsAsync<RedisServerException>(() => cache.SetAsync("k", new byte[size], new()));
+            Assert.Throws<RedisServerException>(() => cache.Set("k", new byte[size], new()));
+            await Assert.ThrowsAsync<RedisServerException>(() => cache.GetAsync("k"));
+        }
+
+        Assert.Equal("not ours", await db.StringGetAsync(_instance + "k"));
+    }
+
+    [Theory]
+    [MemberData(nameof(Sizes))]
+    public async Task Expirations_become_ttls_sliding_bounded_by_absolute(int size)
     {
         Assert.Null(await LifeAfterSetAsync(new()));
         Assert.InRange((await LifeAfterSetAsync(new() { SlidingExpiration = TimeSpan.FromMinutes(5) }))!.Value, TimeSpan.FromMinutes(4.9), TimeSpan.FromMinutes(5));
@@ -87,8 +108,11 @@ public abstract class RedisHashCacheTests : ServerTest
 
         async Task<TimeSpan?> LifeAfterSetAsync(DistributedCacheEntryOptions options)
         {
-            await Ours.SetAsync("k", [1], options);
-            return await LifeAsync("k");
+            await Ours.SetAsync("k", new byte[size], options);
+            var life = await LifeAsync("k");
+            Ours.Set("k", new byte[size], options);
+            Assert.Equal(life is null, await LifeAsync("k") is null);
+            return life;
         }
     }
 
@@ -99,9 +123,14 @@ public abstract class RedisHashCacheTests : ServerTest
     [InlineData("refresh sync")]
     [InlineData("try get")]
     [InlineData("try get sync")]
-    public async Task Every_use_slides_but_not_past_the_absolute_expiration(string use)
+    [InlineData("get", 10_000)]
+    [InlineData("get sync", 10_000)]
+    public async Task Every_use_slides_but_not_past_the_absolute_expiration(string use, int size = 1)
     {
-        await Ours.SetAsync("k", [1], new() { SlidingExpiration = TimeSpan.FromMinutes(5), AbsoluteExpirationRelativeToNow = TimeSpan.FromMinutes(20) });
+        // How a value is read depends on how large the one before was.
+        await Ours.SetAsync("k", new byte[size], new());
+        await Ours.GetAsync("k");
+        await Ours.SetAsync("k", new byte[size], new() { SlidingExpiration = TimeSpan.FromMinutes(5), AbsoluteExpirationRelativeToNow = TimeSpan.FromMinutes(20) });
         var db = await DatabaseAsync();
         await db.KeyExpireAsync(_instance + "k", TimeSpan.FromMinutes(1));
         await UseAsync();
@@ -278,6 +307,8 @@ public abstract class RedisHashCacheTests : ServerTest
 public sealed class RedisHashCacheOnGarnet(InProcessGarnet server) : RedisHashCacheTests(server);
 
 public sealed class RedisHashCacheOnRedis(LocalRedis server) : RedisHashCacheTests(server);
+
+public sealed class RedisHashCacheOnCluster(LocalCluster server) : RedisHashCacheTests(server);
 
 public sealed class RedisHashCacheInContainer(ContainerRedis server) : RedisHashCacheTests(server);
 
