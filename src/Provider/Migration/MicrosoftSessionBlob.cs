@@ -1,14 +1,13 @@
 using System.Buffers.Binary;
-using System.Diagnostics.CodeAnalysis;
 using System.Text;
+using System.Text.Unicode;
 using RedisSessions.Storage;
 
 namespace RedisSessions.Migration;
 
 /// <summary>
 /// What DistributedSession stores (its serialization revision 2): one byte revision, three bytes count, sixteen bytes id,
-/// then for each value two bytes key length, the key in UTF-8, four bytes value length, the value; all big-endian. A blob is
-/// checked from end to end before anything is allocated for it, so a hostile length costs nothing.
+/// then for each value two bytes key length, the key in UTF-8, four bytes value length, the value; all big-endian.
 /// </summary>
 internal static class MicrosoftSessionBlob
 {
@@ -16,17 +15,16 @@ internal static class MicrosoftSessionBlob
     private const int HeaderLength = 20;
     private const int MaxCount = 0xFFFFFF;
 
-    public static bool TryParse(ReadOnlySpan<byte> blob, [NotNullWhen(true)] out Dictionary<string, byte[]>? fields)
+    /// <summary>Whether the blob is whole, from end to end. Allocates nothing, so a hostile length costs nothing.</summary>
+    public static bool IsWellFormed(ReadOnlySpan<byte> blob)
     {
-        fields = null;
         if (blob.Length < HeaderLength || blob[0] != Revision)
         {
             return false;
         }
 
-        var count = (blob[1] << 16) | (blob[2] << 8) | blob[3];
         var position = HeaderLength;
-        for (var i = 0; i < count; i++)
+        for (var left = CountOf(blob); left > 0; left--)
         {
             if (!TryNext(blob, ref position, out _, out _))
             {
@@ -34,17 +32,21 @@ internal static class MicrosoftSessionBlob
             }
         }
 
-        // Room for what is likely, and never more than a fraction of the blob.
-        fields = new Dictionary<string, byte[]>(Math.Min(count, blob.Length / 64), StringComparer.Ordinal);
-        position = HeaderLength;
-        for (var i = 0; i < count; i++)
+        return true;
+    }
+
+    /// <summary>The values of a well-formed blob.</summary>
+    public static void CopyTo(ReadOnlySpan<byte> blob, Dictionary<string, byte[]?> fields)
+    {
+        var position = HeaderLength;
+        for (var left = CountOf(blob); left > 0; left--)
         {
             TryNext(blob, ref position, out var key, out var value);
             fields[Encoding.UTF8.GetString(blob[key])] = blob[value].ToArray();
         }
-
-        return true;
     }
+
+    private static int CountOf(ReadOnlySpan<byte> blob) => (blob[1] << 16) | (blob[2] << 8) | blob[3];
 
     public static byte[] Serialize(Guid id, SessionSnapshot session)
     {
@@ -91,6 +93,11 @@ internal static class MicrosoftSessionBlob
         }
 
         key = position..(position + keyLength);
+        if (!Utf8.IsValid(blob[key]))
+        {
+            return false;
+        }
+
         position += keyLength;
         var valueLength = BinaryPrimitives.ReadInt32BigEndian(blob[position..]);
         position += 4;

@@ -63,14 +63,14 @@ internal sealed class MicrosoftSessions(
             return null;
         }
 
-        if (!MicrosoftSessionBlob.TryParse(data, out var fields))
+        if (!MicrosoftSessionBlob.IsWellFormed(data))
         {
             logger.MicrosoftSessionUnreadable(SessionId.Derive(secret), data.Length);
             return null;
         }
 
         // Without a digest it is not known which of the two is newer: nothing is lost by having both.
-        return new FormerSession(fields, Replaces: digest is not null);
+        return new BlobSession(data, replaces: digest is not null);
     }
 
     public override async Task CommittedAsync(string secret, Guid id, SessionSnapshot session, TimeSpan idleTimeout)
@@ -96,4 +96,9 @@ internal sealed class MicrosoftSessions(
     private RedisKey KeyOf(string secret) => options.Value.InstanceName + secret;
 
     private static string Digest(byte[] data) => Convert.ToHexString(SHA256.HashData(data).AsSpan(0, 8));
+
+    private sealed class BlobSession(byte[] blob, bool replaces) : FormerSession(replaces)
+    {
+        public override void CopyTo(Dictionary<string, byte[]?> fields) => MicrosoftSessionBlob.CopyTo(blob, fields);
+    }
 }

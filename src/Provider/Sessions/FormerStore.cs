@@ -25,6 +25,10 @@ internal abstract class FormerStore
 }
 
 /// <summary>A session as the former store holds it.</summary>
-/// <param name="Fields">Its values.</param>
-/// <param name="Replaces">Whether they take the place of what the hash holds; else they are added to it.</param>
-internal sealed record FormerSession(Dictionary<string, byte[]> Fields, bool Replaces);
+/// <param name="replaces">Whether its values take the place of what the hash holds; else they are added to it.</param>
+internal abstract class FormerSession(bool replaces)
+{
+    public bool Replaces { get; } = replaces;
+
+    public abstract void CopyTo(Dictionary<string, byte[]?> fields);
+}

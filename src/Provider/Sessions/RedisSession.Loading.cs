@@ -151,11 +151,7 @@ internal sealed partial class RedisSession
         }
 
         delta.Creates = true;
-        foreach (var (name, value) in former.Fields)
-        {
-            delta.Fields[name] = value;
-        }
-
+        former.CopyTo(delta.Fields);
         _tellFormerStore = true;
     }
 
