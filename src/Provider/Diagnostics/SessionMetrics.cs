@@ -12,7 +12,10 @@ internal sealed class SessionMetrics
     /// <summary>Spans of load and commit, under the request's.</summary>
     public static ActivitySource Activities { get; } = new(MeterName);
 
-    public SessionMetrics(IMeterFactory meters, SessionCopies copies)
+    private static readonly KeyValuePair<string, object?> Transmit = new("network.io.direction", "transmit");
+    private static readonly KeyValuePair<string, object?> Receive = new("network.io.direction", "receive");
+
+    public SessionMetrics(IMeterFactory meters, SessionCopies copies, RedisConnection connection)
     {
         var meter = meters.Create(MeterName);
         Created = meter.CreateCounter<long>("redis_sessions.created", "{session}", "Sessions stored for the first time.");
@@ -28,6 +31,11 @@ internal sealed class SessionMetrics
         LoadDuration = meter.CreateHistogram("redis_sessions.load.duration", "s", "From sending a load until its reply is taken.", advice: Durations);
         CommitDuration = meter.CreateHistogram("redis_sessions.commit.duration", "s", "From sending a commit until its reply is taken.", advice: Durations);
         meter.CreateObservableGauge("redis_sessions.local_copy.size", () => copies.Size, "By", "Estimated memory of the local copies.");
+        meter.CreateObservableCounter(
+            "redis_sessions.network.io",
+            () => connection.Traffic is { } traffic ? [new Measurement<long>(traffic.Sent, Transmit), new Measurement<long>(traffic.Received, Receive)] : (Measurement<long>[])[],
+            "By",
+            "Bytes to and from Redis over the connection that the library makes.");
     }
 
     // From a fast local round trip to the client's own timeout.

@@ -35,13 +35,13 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
         }
         else if (value.ConfigurationOptions is { } settings)
         {
-            _connect = async () => await ConnectionMultiplexer.ConnectAsync(settings).ConfigureAwait(false);
+            _connect = () => OpenAsync(settings);
             _patience = TimeSpan.FromMilliseconds(settings.ConnectTimeout);
             _owned = true;
         }
         else if (value.Configuration is { } configuration)
         {
-            _connect = async () => await ConnectionMultiplexer.ConnectAsync(RedisConnectionSettings.FailFast(configuration)).ConfigureAwait(false);
+            _connect = () => OpenAsync(RedisConnectionSettings.FailFast(configuration));
             _patience = RedisConnectionSettings.PatienceOf(configuration);
             _owned = true;
         }
@@ -58,7 +58,7 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
     {
         _owned = factory is null;
         _patience = configuration is null ? _patience : RedisConnectionSettings.PatienceOf(configuration);
-        _connect = factory ?? (async () => await ConnectionMultiplexer.ConnectAsync(RedisConnectionSettings.FailFast(configuration!)).ConfigureAwait(false));
+        _connect = factory ?? (() => OpenAsync(RedisConnectionSettings.FailFast(configuration!)));
     }
 
     /// <summary>The database once there is a connection; <see langword="null"/> before.</summary>
@@ -68,6 +68,12 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
     /// How long the client itself waits for a reply, in milliseconds; a shorter timeout of a caller needs a timer of its own.
     /// </summary>
     public int ReplyTimeoutMilliseconds => _connected?.ReplyTimeoutMilliseconds ?? 0;
+
+    /// <summary>
+    /// Of a connection made here, once it is made; <see langword="null"/> of one that the application made or that has a tunnel
+    /// of the application's, for only one can supply the stream.
+    /// </summary>
+    public RedisTraffic? Traffic { get; private set; }
 
     public ValueTask<IDatabase> GetDatabaseAsync() => _connected is { } connected
         ? new ValueTask<IDatabase>(connected.Database)
@@ -98,6 +104,17 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
         }
 
         return (await attempt.ConfigureAwait(false)).Database;
+    }
+
+    private async Task<IConnectionMultiplexer> OpenAsync(ConfigurationOptions settings)
+    {
+        if (settings.Tunnel is null)
+        {
+            settings = settings.Clone();
+            settings.Tunnel = Traffic ??= new RedisTraffic();
+        }
+
+        return await ConnectionMultiplexer.ConnectAsync(settings).ConfigureAwait(false);
     }
 
     private async Task<Connected> AttemptAsync()

@@ -176,25 +176,18 @@ public abstract class AnalyticsTests : ServerTest
     public async Task What_does_not_fit_into_the_queue_is_dropped_and_counted()
     {
         var site = await StartHostAsync(o => o.QueueCapacity = 10);
-        long dropped = 0;
-        using var listener = new System.Diagnostics.Metrics.MeterListener();
-        listener.InstrumentPublished = (instrument, l) =>
-        {
-            if (instrument.Name == "redis_sessions.analytics.dropped")
-            {
-                l.EnableMeasurementEvents(instrument);
-            }
-        };
-        listener.SetMeasurementEventCallback<long>((_, value, _, _) => Interlocked.Add(ref dropped, value));
-        listener.Start();
+        using var dropped = new InstrumentReader(site.Services, "redis_sessions.analytics.dropped");
+        using var queue = new InstrumentReader(site.Services, "redis_sessions.analytics.queue");
         var id = Guid.NewGuid().ToString();
         for (var i = 0; i < 25; i++)
         {
             await Analytics(site).TrackAsync(id, "tick");
         }
 
-        Assert.Equal(15, Interlocked.Read(ref dropped));
+        Assert.Equal(15, dropped.Read());
+        Assert.Equal(10, queue.Read());
         await FlushAsync(site);
+        Assert.Equal(0, queue.Read());
         Assert.Equal(10, (await Analytics(site).GetEventCountsAsync(Today))["tick"]);
     }
 }

@@ -16,7 +16,7 @@ public sealed class TelemetryTests(InProcessGarnet garnet) : ServerTest(garnet)
     {
         var metrics = new List<Metric>();
         var spans = new List<System.Diagnostics.Activity>();
-        var site = await StartAsync(Pages.Map, addOns: builder => builder.AddSecurity());
+        var site = await StartAsync(Pages.Map, addOns: builder => builder.AddSecurity().AddAnalytics(o => o.QueueCapacity = 1));
         using var meters = Sdk.CreateMeterProviderBuilder().AddMeter("RedisSessions").AddInMemoryExporter(metrics).Build();
         using var traces = Sdk.CreateTracerProviderBuilder().AddSource("RedisSessions").AddInMemoryExporter(spans).Build();
 
@@ -55,6 +55,9 @@ public sealed class TelemetryTests(InProcessGarnet garnet) : ServerTest(garnet)
             ["redis_sessions.local_copy.hits"] = "{load}",
             ["redis_sessions.local_copy.misses"] = "{load}",
             ["redis_sessions.local_copy.size"] = "By",
+            ["redis_sessions.network.io"] = "By",
+            ["redis_sessions.analytics.dropped"] = "{record}",
+            ["redis_sessions.analytics.queue"] = "{record}",
         };
         Assert.Equal(documented.OrderBy(pair => pair.Key, StringComparer.Ordinal), seen.OrderBy(pair => pair.Key, StringComparer.Ordinal));
         Assert.Equal(["commit session", "load session"], spans.Select(span => span.OperationName).Distinct().Order());
