@@ -7,53 +7,18 @@ namespace RedisSessions.Analytics;
 
 /// <summary>
 /// The figures in Redis. Each day has its own keys, which go with it: a hash of counters, a HyperLogLog of users, and sorted
-/// sets of devices and addresses. Live sessions are in sharded sorted sets by the time at which they are certainly over; who
-/// takes an entry out, of all servers, counts its end, so each end is counted once.
+/// sets of devices and addresses.
 /// </summary>
 internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOptions<SessionAnalyticsOptions> options)
 {
-    public const int Shards = 16;
     private const string OtherEvents = "(other)";
 
     // A session may be used that long after it was entered without being entered again, and its end may wait that long on
     // another server, which knows why it ended.
     private static readonly TimeSpan Grace = TimeSpan.FromMinutes(1);
 
-    // Longer than any record waits in a queue.
-    private static readonly TimeSpan Remembered = TimeSpan.FromMinutes(10);
-
     // A hostile variety of devices and addresses must not fill Redis; the tops stay right while others fall out.
     private const int MaxTops = 1_000;
-
-    /// <summary>
-    /// KEYS: live set, creation times, sessions that ended lately. ARGV: id, score, creation time, TTL. A use that waited on one
-    /// server while another wrote the session's end must not enter it again: it would seem to expire.
-    /// </summary>
-    private static readonly RedisScript Enter = new(
-        """
-        if redis.call('ZSCORE', KEYS[3], ARGV[1]) then return 0 end
-        redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
-        redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])
-        for i = 1, 2 do
-          if redis.call('PTTL', KEYS[i]) < tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[i], ARGV[4]) end
-        end
-        return 1
-        """);
-
-    /// <summary>
-    /// KEYS as <see cref="Enter"/>. ARGV: id, now, since when ends are remembered, for how long. Answers its creation time to
-    /// whoever takes it out; false to all others.
-    /// </summary>
-    private static readonly RedisScript Leave = new(
-        """
-        redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
-        redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', ARGV[3])
-        redis.call('PEXPIRE', KEYS[3], ARGV[4])
-        if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then return false end
-        local created = redis.call('HGET', KEYS[2], ARGV[1])
-        redis.call('HDEL', KEYS[2], ARGV[1])
-        return created
-        """);
 
     /// <summary>ARGV: field, value. Keeps the higher.</summary>
     private static readonly RedisScript KeepHighest = new(
@@ -72,6 +37,8 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
         return redis.call('HINCRBY', KEYS[1], name, ARGV[2])
         """);
 
+    private readonly LiveSessions _live = new(keys);
+
     private SessionAnalyticsOptions Options => options.Value;
 
     private TimeSpan Retention => TimeSpan.FromDays(Options.RetentionDays);
@@ -83,15 +50,6 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
     private string DayKey(DateOnly day, string what = "") => string.Create(CultureInfo.InvariantCulture, $"{keys.Prefix}stats:{day:yyyyMMdd}{what}");
 
     private string EventsKey(Guid id) => $"{keys.Prefix}events:{{{id}}}";
-
-    private RedisKey[] ShardKeys(int shard) => [$"{keys.Prefix}stats:{{live{shard}}}", $"{keys.Prefix}stats:{{live{shard}}}:created", $"{keys.Prefix}stats:{{live{shard}}}:ended"];
-
-    private RedisKey[] ShardKeysOf(Guid id)
-    {
-        Span<byte> bytes = stackalloc byte[16];
-        id.TryWriteBytes(bytes);
-        return ShardKeys(bytes[0] % Shards);
-    }
 
     private Task<IDatabase> DatabaseAsync() => hash.Connection.GetDatabaseAsync().AsTask();
 
@@ -146,7 +104,7 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
         {
             writes.Add(record.Kind == RecordKind.Ended
                 ? EndAsync(record.SessionId, record.At, record.Text!)
-                : LeaveAsync(database, Guid.Parse(record.Text!)));
+                : _live.LeaveAsync(database, Guid.Parse(record.Text!), null, Now));
         }
 
         foreach (var ((day, field), count) in counters)
@@ -166,17 +124,13 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
             where TKey : notnull => sums[key] = sums.GetValueOrDefault(key) + by;
     }
 
-    private Task<RedisResult> LeaveAsync(IDatabase database, Guid id)
+    private async Task EnterAsync(IDatabase database, AnalyticsRecord record)
     {
-        var now = Now;
-        var remembered = (long)Remembered.TotalMilliseconds;
-        return Leave.EvaluateAsync(database, ShardKeysOf(id), [id.ToString(), now, now - remembered, remembered]);
+        if (await _live.EnterAsync(database, record).ConfigureAwait(false) is { } ended)
+        {
+            await CountEndAsync(database, ended.At, ended.Reason, record.CreatedAt).ConfigureAwait(false);
+        }
     }
-
-    private Task EnterAsync(IDatabase database, AnalyticsRecord record) => Enter.EvaluateAsync(
-        database,
-        ShardKeysOf(record.SessionId),
-        [record.SessionId.ToString(), record.At + record.LifeMilliseconds, record.CreatedAt, record.LifeMilliseconds + (long)TimeSpan.FromHours(1).TotalMilliseconds]);
 
     private async Task AddTopAsync(IDatabase database, RedisKey key, string? what)
     {
@@ -198,12 +152,14 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
     private async Task EndAsync(Guid id, long at, string reason)
     {
         var database = await DatabaseAsync().ConfigureAwait(false);
-        var reply = await LeaveAsync(database, id).ConfigureAwait(false);
-        if (!long.TryParse((string?)reply, CultureInfo.InvariantCulture, out var created))
+        if (await _live.LeaveAsync(database, id, reason, Now).ConfigureAwait(false) is { } created)
         {
-            return;
+            await CountEndAsync(database, at, reason, created).ConfigureAwait(false);
         }
+    }
 
+    private async Task CountEndAsync(IDatabase database, long at, string reason, long created)
+    {
         var day = DayOf(at);
         await CountAsync(database, day, $"ended:{reason}", 1).ConfigureAwait(false);
         await CountAsync(database, day, "duration", Math.Max(0, at - created)).ConfigureAwait(false);
@@ -216,19 +172,19 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
     public async Task SweepAsync(CancellationToken cancellationToken)
     {
         var database = await DatabaseAsync().ConfigureAwait(false);
-        for (var shard = 0; shard < Shards; shard++)
+        for (var shard = 0; shard < LiveSessions.Shards; shard++)
         {
             while (true)
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 var now = Now;
-                var over = await database.SortedSetRangeByScoreWithScoresAsync(ShardKeys(shard)[0], double.NegativeInfinity, now - Grace.TotalMilliseconds, take: 500).ConfigureAwait(false);
+                var over = await _live.FindOverAsync(database, shard, now - Grace.TotalMilliseconds, most: 500).ConfigureAwait(false);
                 if (over.Length == 0)
                 {
                     break;
                 }
 
-                await Task.WhenAll(over.Select(entry => SettleAsync(database, Guid.Parse((string)entry.Element!), (long)entry.Score, now))).ConfigureAwait(false);
+                await Task.WhenAll(over.Select(entry => SettleAsync(database, entry.Id, entry.Over, now))).ConfigureAwait(false);
             }
         }
 
@@ -239,7 +195,7 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
     {
         if (await database.KeyTimeToLiveAsync(keys.Session(id)).ConfigureAwait(false) is { } left)
         {
-            await database.SortedSetAddAsync(ShardKeysOf(id)[0], id.ToString(), now + Math.Max(1, left.TotalMilliseconds), SortedSetWhen.Exists).ConfigureAwait(false);
+            await _live.KeepAsync(database, id, now + Math.Max(1, left.TotalMilliseconds)).ConfigureAwait(false);
         }
         else
         {
@@ -252,30 +208,19 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
         database ??= await DatabaseAsync().ConfigureAwait(false);
         var now = Now;
         var hour = DateTimeOffset.FromUnixTimeMilliseconds(now).UtcDateTime.Hour;
-        var live = await LiveAsync(database, now).ConfigureAwait(false);
+        var live = await _live.CountAsync(database, now).ConfigureAwait(false);
         await KeepHighest.EvaluateAsync(database, [DayKey(DayOf(now))], [$"peak:{hour}", live]).ConfigureAwait(false);
         await database.KeyExpireAsync(DayKey(DayOf(now)), Retention).ConfigureAwait(false);
-    }
-
-    private async Task<long> LiveAsync(IDatabase database, long over)
-    {
-        var counts = new Task<long>[Shards];
-        for (var shard = 0; shard < Shards; shard++)
-        {
-            counts[shard] = database.SortedSetLengthAsync(ShardKeys(shard)[0], over, double.PositiveInfinity, Exclude.Start);
-        }
-
-        return (await Task.WhenAll(counts).ConfigureAwait(false)).Sum();
     }
 
     public async Task<SessionStatistics> MetricsAsync()
     {
         var database = await DatabaseAsync().ConfigureAwait(false);
         var now = Now;
-        var total = LiveAsync(database, now);
+        var total = _live.CountAsync(database, now);
 
         // An entry's time is last use plus idle timeout, so what was used within the window is over after this.
-        var active = LiveAsync(database, Math.Max(now, now - (long)Options.ActiveWindow.TotalMilliseconds + (long)hash.Timeouts.IdleTimeout.TotalMilliseconds));
+        var active = _live.CountAsync(database, Math.Max(now, now - (long)Options.ActiveWindow.TotalMilliseconds + (long)hash.Timeouts.IdleTimeout.TotalMilliseconds));
         var today = await DayAsync(database, DayOf(now)).ConfigureAwait(false);
         return new SessionStatistics(
             await total.ConfigureAwait(false), await active.ConfigureAwait(false), today.UniqueUsers, today.SessionsPerUser, today.AverageDuration, today.TopUserAgents, today.TopAddresses);

@@ -33,6 +33,7 @@ namespace Microsoft.Extensions.DependencyInjection
             services.TryAddSingleton<ISessionAnalytics, SessionAnalytics>();
             services.TryAddEnumerable(ServiceDescriptor.Singleton<SessionAddOn, AnalyticsRecorder>());
             services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, AnalyticsWriter>(provider => provider.GetRequiredService<AnalyticsWriter>()));
+            services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, ExpirationListener>());
             return builder;
         }
 

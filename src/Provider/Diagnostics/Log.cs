@@ -71,6 +71,9 @@ internal static partial class Log
     [LoggerMessage(117, LogLevel.Warning, "Expired sessions could not be counted; the next round does it.", EventName = "AnalyticsNotSwept")]
     public static partial void AnalyticsNotSwept(this ILogger logger, Exception exception);
 
+    [LoggerMessage(118, LogLevel.Information, "Redis does not let this server subscribe to the expiries of keys; the sweep counts them.", EventName = "AnalyticsNotNotified")]
+    public static partial void AnalyticsNotNotified(this ILogger logger, Exception exception);
+
     [LoggerMessage(120, LogLevel.Information, "Security: A request did not match its session, and goes on; Session:{SessionId}, User:{UserId}, {Detail}", EventName = "SecurityMismatch")]
     public static partial void SecurityMismatch(this ILogger logger, string? sessionId, string? userId, string? detail);
 

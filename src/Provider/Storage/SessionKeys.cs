@@ -3,7 +3,7 @@ namespace RedisSessions.Storage;
 /// <summary>The names of keys in Redis. The braces are the Redis Cluster hash tag, so what is in them decides the slot.</summary>
 internal sealed class SessionKeys(string prefix)
 {
-    private const int IdLength = 36;
+    public const int IdLength = 36;
 
     public string Prefix { get; } = prefix;
 

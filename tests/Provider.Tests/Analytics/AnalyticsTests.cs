@@ -173,6 +173,27 @@ public abstract class AnalyticsTests : ServerTest
     }
 
     [Fact]
+    public async Task An_end_that_is_written_before_the_creation_is_counted_and_one_written_twice_is_counted_once()
+    {
+        var (first, second) = (await StartHostAsync(), await StartHostAsync());
+        var browser = first.NewBrowser();
+        browser.Headers["X-User"] = "ann";
+        await browser.GetAsync("/set/a/1");
+        var id = await browser.GetAsync("/id");
+        _clock.Advance(TimeSpan.FromSeconds(0.25));
+        await second.Services.GetRequiredService<IUserSessions>().RevokeAsync("ann", id);
+        await FlushAsync(second);
+        Assert.Equal(0, (await Analytics(first).GetDailyReportAsync(Today)).Revoked);
+
+        await FlushAsync(first);
+        await SweepAsync(first);
+        var report = await Analytics(first).GetDailyReportAsync(Today);
+        Assert.Equal((1, 1, 0), (report.Created, report.Revoked, report.Expired));
+        Assert.Equal(TimeSpan.FromSeconds(0.25), report.AverageDuration);
+        Assert.Equal(0, (await Analytics(first).GetMetricsAsync()).TotalSessions);
+    }
+
+    [Fact]
     public async Task What_does_not_fit_into_the_queue_is_dropped_and_counted()
     {
         var site = await StartHostAsync(o => o.QueueCapacity = 10);

@@ -1,0 +1,132 @@
+using System.Globalization;
+using RedisSessions.Storage;
+using StackExchange.Redis;
+
+namespace RedisSessions.Analytics;
+
+/// <summary>
+/// The sessions that live, in sharded sorted sets by the time at which they are certainly over. Whoever takes one out, of all
+/// servers, counts its end, so that each end is counted once. Servers write what they saw in an order of their own: an end
+/// may arrive before the creation, and a use after the end.
+/// </summary>
+internal sealed class LiveSessions(SessionKeys keys)
+{
+    public const int Shards = 16;
+
+    // Longer than any record waits in a queue.
+    private static readonly TimeSpan Remembered = TimeSpan.FromMinutes(10);
+
+    // The hash of creation times holds, for a session that is not live, why it ended before it was seen created.
+    private const string Ended = "ended:";
+
+    /// <summary>
+    /// KEYS: live set, creation times, sessions that ended lately. ARGV: id, score, creation time, TTL, 1 if it is the creation.
+    /// A use that waited on one server while another wrote the session's end must not enter it again: it would seem to expire.
+    /// Answers the reason and the time of an end that was written before the creation, and so is still to be counted.
+    /// </summary>
+    private static readonly RedisScript Enter = new(
+        """
+        local ended = redis.call('ZSCORE', KEYS[3], ARGV[1])
+        if ended then
+          local known = redis.call('HGET', KEYS[2], ARGV[1])
+          if ARGV[5] ~= '1' or not known then return false end
+          redis.call('HDEL', KEYS[2], ARGV[1])
+          return {known, ended}
+        end
+        redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
+        redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])
+        for i = 1, 2 do
+          if redis.call('PTTL', KEYS[i]) < tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[i], ARGV[4]) end
+        end
+        return false
+        """);
+
+    /// <summary>
+    /// KEYS as <see cref="Enter"/>. ARGV: id, now, since when ends are remembered, for how long, why it ended ('' if its life
+    /// goes on under another id). Answers its creation time to whoever takes it out; false to all others.
+    /// </summary>
+    private static readonly RedisScript Leave = new(
+        """
+        for _, old in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', ARGV[3], 'LIMIT', 0, 100)) do
+          redis.call('ZREM', KEYS[3], old)
+          if redis.call('ZSCORE', KEYS[1], old) == false then redis.call('HDEL', KEYS[2], old) end
+        end
+        local first = redis.call('ZADD', KEYS[3], 'NX', ARGV[2], ARGV[1])
+        redis.call('PEXPIRE', KEYS[3], ARGV[4])
+        if redis.call('ZREM', KEYS[1], ARGV[1]) == 1 then
+          local created = redis.call('HGET', KEYS[2], ARGV[1])
+          redis.call('HDEL', KEYS[2], ARGV[1])
+          return created
+        end
+        if first == 1 and ARGV[5] ~= '' then
+          redis.call('HSET', KEYS[2], ARGV[1], ARGV[5])
+          if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[2], ARGV[4]) end
+        end
+        return false
+        """);
+
+    private RedisKey[] KeysOf(int shard) => [$"{keys.Prefix}stats:{{live{shard}}}", $"{keys.Prefix}stats:{{live{shard}}}:created", $"{keys.Prefix}stats:{{live{shard}}}:ended"];
+
+    private RedisKey[] KeysOf(Guid id)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        id.TryWriteBytes(bytes);
+        return KeysOf(bytes[0] % Shards);
+    }
+
+    /// <summary>Enters a session that was created or used. Answers how it ended, where that was written before its creation.</summary>
+    public async Task<(string Reason, long At)?> EnterAsync(IDatabase database, AnalyticsRecord record)
+    {
+        var reply = await Enter.EvaluateAsync(
+            database,
+            KeysOf(record.SessionId),
+            [
+                record.SessionId.ToString(),
+                record.At + record.LifeMilliseconds,
+                record.CreatedAt,
+                record.LifeMilliseconds + (long)TimeSpan.FromHours(1).TotalMilliseconds,
+                record.Kind == RecordKind.Created,
+            ]).ConfigureAwait(false);
+        return (string[]?)reply is [{ } reason, { } at] && reason.StartsWith(Ended, StringComparison.Ordinal)
+            ? (reason[Ended.Length..], (long)double.Parse(at, CultureInfo.InvariantCulture))
+            : null;
+    }
+
+    /// <summary>Takes a session out. Answers when it was created, to the one that its end is to be counted by.</summary>
+    /// <param name="database">The database.</param>
+    /// <param name="id">The session.</param>
+    /// <param name="reason">Why; null if its life goes on under another id.</param>
+    /// <param name="now">The time, Unix milliseconds.</param>
+    public async Task<long?> LeaveAsync(IDatabase database, Guid id, string? reason, long now)
+    {
+        var remembered = (long)Remembered.TotalMilliseconds;
+        var reply = await Leave.EvaluateAsync(
+            database,
+            KeysOf(id),
+            [id.ToString(), now, now - remembered, remembered, reason is null ? "" : Ended + reason]).ConfigureAwait(false);
+        return long.TryParse((string?)reply, CultureInfo.InvariantCulture, out var created) ? created : null;
+    }
+
+    /// <summary>Moves the time at which a session is over, if it is live.</summary>
+    public Task KeepAsync(IDatabase database, Guid id, double over) =>
+        database.SortedSetAddAsync(KeysOf(id)[0], id.ToString(), over, SortedSetWhen.Exists);
+
+    /// <summary>Some of those that were over by then.</summary>
+    public async Task<(Guid Id, long Over)[]> FindOverAsync(IDatabase database, int shard, double until, int most)
+    {
+        var entries = await database.SortedSetRangeByScoreWithScoresAsync(KeysOf(shard)[0], double.NegativeInfinity, until, take: most).ConfigureAwait(false);
+        return Array.ConvertAll(entries, entry => (Guid.Parse((string)entry.Element!), (long)entry.Score));
+    }
+
+    /// <summary>How many are over only after that.</summary>
+    public async Task<long> CountAsync(IDatabase database, long over)
+    {
+        var counts = new Task<long>[Shards];
+        for (var shard = 0; shard < Shards; shard++)
+        {
+            counts[shard] = database.SortedSetLengthAsync(KeysOf(shard)[0], over, double.PositiveInfinity, Exclude.Start);
+        }
+
+        return (await Task.WhenAll(counts).ConfigureAwait(false)).Sum();
+    }
+}

@@ -1,0 +1,92 @@
+using Microsoft.Extensions.Time.Testing;
+using RedisSessions.Analytics;
+
+namespace RedisSessions.Tests.Analytics;
+
+/// <summary>Expiries that Redis itself tells of, as they happen; no sweep runs here before it is called.</summary>
+public abstract class ExpirationTests : ServerTest
+{
+    private const int Sessions = 40;
+    private static readonly DateTimeOffset Morning = new(2026, 11, 24, 8, 0, 0, TimeSpan.Zero);
+    private static readonly DateOnly Today = new(2026, 11, 24);
+    private readonly FakeTimeProvider _clock = new(Morning);
+
+    protected ExpirationTests(RedisServer server)
+        : base(server) => Fleet = new Fleet { Clock = _clock };
+
+    private Task<Site> StartHostAsync() => StartAsync(Pages.Map, addOns: builder => builder.AddAnalytics(o => o.SweepInterval = TimeSpan.FromDays(10)));
+
+    [Fact]
+    public async Task An_expiry_is_counted_once_when_it_happens_however_many_servers_hear_of_it()
+    {
+        var admin = await Server.AdminAsync();
+        foreach (var master in admin.GetServers().Where(server => !server.IsReplica))
+        {
+            await master.ConfigSetAsync("notify-keyspace-events", "Ex");
+        }
+
+        var hosts = new[] { await StartHostAsync(), await StartHostAsync() };
+        var ids = new List<string>();
+        for (var i = 0; i < Sessions; i++)
+        {
+            var browser = hosts[i % 2].NewBrowser();
+            await browser.GetAsync("/set/a/1");
+            ids.Add(await browser.GetAsync("/id"));
+        }
+
+        await FlushAsync();
+        _clock.Advance(TimeSpan.FromMinutes(10));
+
+        // The subscription is made in the background: until it is there, what expires is left to the sweep.
+        var database = admin.GetDatabase();
+        var index = 0;
+        await Eventually.TrueAsync(
+            async () =>
+            {
+                await database.KeyExpireAsync(KeyOf(ids[index++]), TimeSpan.FromMilliseconds(1));
+                await Task.Delay(20);
+                await FlushAsync();
+                return await ExpiredAsync() > 0;
+            },
+            what: "a server hears of an expiry");
+        foreach (var id in ids.Skip(index))
+        {
+            await database.KeyExpireAsync(KeyOf(id), TimeSpan.FromMilliseconds(1));
+        }
+
+        await Eventually.TrueAsync(
+            async () =>
+            {
+                await FlushAsync();
+                return await ExpiredAsync() >= Sessions - index;
+            },
+            what: "all are counted");
+        var report = await AnalyticsOf(hosts[1]).GetDailyReportAsync(Today);
+        Assert.InRange(report.AverageDuration, TimeSpan.FromMinutes(10), TimeSpan.FromMinutes(11));
+
+        // What nobody heard of is found, and nothing is counted twice.
+        _clock.Advance(TimeSpan.FromHours(1));
+        await Task.WhenAll(hosts.Select(host => host.Services.GetRequiredService<AnalyticsStore>().SweepAsync(CancellationToken.None)));
+        await FlushAsync();
+        Assert.Equal(Sessions, await ExpiredAsync());
+        Assert.Equal(0, (await AnalyticsOf(hosts[0]).GetMetricsAsync()).TotalSessions);
+
+        async Task FlushAsync()
+        {
+            foreach (var host in hosts)
+            {
+                await host.Services.GetRequiredService<AnalyticsWriter>().FlushAsync();
+            }
+        }
+
+        async Task<long> ExpiredAsync() => (await AnalyticsOf(hosts[0]).GetDailyReportAsync(Today)).Expired;
+    }
+
+    private static ISessionAnalytics AnalyticsOf(Site site) => site.Services.GetRequiredService<ISessionAnalytics>();
+}
+
+public sealed class ExpirationOnRedis(LocalRedis server) : ExpirationTests(server);
+
+public sealed class ExpirationInContainer(ContainerRedis server) : ExpirationTests(server);
+
+public sealed class ExpirationOnCluster(LocalCluster server) : ExpirationTests(server);
