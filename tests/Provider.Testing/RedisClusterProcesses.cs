@@ -10,13 +10,12 @@ public sealed class RedisClusterProcesses : IDisposable
 
     public string Address => _nodes[0].Address;
 
-    public static async Task<RedisClusterProcesses> StartAsync()
+    public static async Task<RedisClusterProcesses> StartAsync(params string[] arguments)
     {
         var cluster = new RedisClusterProcesses();
         for (var i = 0; i < 6; i++)
         {
-            cluster._nodes.Add(await RedisProcess.StartAsync(
-                "--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0"));
+            cluster._nodes.Add(await RedisProcess.StartAsync(["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0", .. arguments]));
         }
 
         using (var create = Process.Start(new ProcessStartInfo("redis-cli", ["--cluster", "create", .. cluster._nodes.Select(node => node.Address), "--cluster-replicas", "1", "--cluster-yes"]) { RedirectStandardOutput = true, RedirectStandardError = true })!)
@@ -61,6 +60,18 @@ public sealed class RedisClusterProcesses : IDisposable
         }
 
         return replicas == 3;
+    }
+
+    /// <summary>A part of the slots is then served by nobody. The node of <see cref="Address"/> stays.</summary>
+    public async Task StopOneMasterAndItsReplicaAsync()
+    {
+        await using var connection = await ConnectionMultiplexer.ConnectAsync($"{Address},allowAdmin=true");
+        var nodes = (await connection.GetServer(Address).ClusterNodesAsync())!.Nodes;
+        var master = nodes.First(node => !node.IsReplica && node.EndPoint?.ToString() != Address);
+        foreach (var node in nodes.Where(node => node == master || node.ParentNodeId == master.NodeId))
+        {
+            _nodes.Single(process => process.Address == node.EndPoint!.ToString()).Stop();
+        }
     }
 
     public void Dispose()

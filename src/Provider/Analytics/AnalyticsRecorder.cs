@@ -12,7 +12,7 @@ internal sealed class AnalyticsRecorder(AnalyticsWriter writer, SessionTimeouts 
     {
         var context = session.Context;
         var device = UserAgents.DeviceName(context?.Request.Headers.UserAgent.ToString());
-        writer.Add(Entry(RecordKind.Created, session) with { Data = device, Address = context?.Connection.RemoteIpAddress?.ToString() });
+        writer.Add(Entry(RecordKind.Created, session) with { Data = device, Address = ClientAddress.Of(context?.Connection.RemoteIpAddress) });
         Event(session, "created");
     }
 

@@ -5,13 +5,21 @@ namespace RedisSessions.Tests.Diagnostics;
 [Collection(Alone.Name)]
 public sealed class HealthTests(InProcessGarnet garnet, LocalCluster cluster)
 {
-    private static async Task<HealthReportEntry> CheckAsync(string redis)
+    private static ServiceProvider StartApplication(string redis)
     {
         var services = new ServiceCollection().AddLogging();
         services.AddRedisSession(redis);
         services.AddHealthChecks().AddRedisSession();
-        await using var provider = services.BuildServiceProvider();
-        return (await provider.GetRequiredService<HealthCheckService>().CheckHealthAsync()).Entries["redis_session"];
+        return services.BuildServiceProvider();
+    }
+
+    private static async Task<HealthReportEntry> CheckAsync(ServiceProvider application) =>
+        (await application.GetRequiredService<HealthCheckService>().CheckHealthAsync()).Entries["redis_session"];
+
+    private static async Task<HealthReportEntry> CheckAsync(string redis)
+    {
+        await using var application = StartApplication(redis);
+        return await CheckAsync(application);
     }
 
     [Fact]
@@ -30,6 +38,21 @@ public sealed class HealthTests(InProcessGarnet garnet, LocalCluster cluster)
         var entry = await CheckAsync(cluster.Address);
         Assert.Equal(HealthStatus.Healthy, entry.Status);
         Assert.Equal(3, entry.Data.Values.Count(value => value.ToString()!.StartsWith("Cluster", StringComparison.Ordinal)));
+    }
+
+    [Theory]
+    [InlineData("yes")]
+    [InlineData("no")]
+    public async Task A_cluster_that_does_not_serve_all_slots_is_unhealthy(string requireFullCoverage)
+    {
+        RedisServer.SkipUnlessInstalled();
+        using var broken = await RedisClusterProcesses.StartAsync("--cluster-require-full-coverage", requireFullCoverage);
+        await using var application = StartApplication(broken.Address);
+        Assert.Equal(HealthStatus.Healthy, (await CheckAsync(application)).Status);
+        await broken.StopOneMasterAndItsReplicaAsync();
+        await Eventually.TrueAsync(
+            async () => await CheckAsync(application) is { Status: HealthStatus.Unhealthy, Description: "The Redis Cluster does not serve all slots." },
+            what: "the nodes that are left notice");
     }
 
     [Theory]

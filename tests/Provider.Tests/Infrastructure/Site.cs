@@ -10,6 +10,7 @@ namespace RedisSessions.Tests.Infrastructure;
 public sealed class Site : IAsyncDisposable
 {
     private readonly WebApplication _app;
+    private bool _killed;
 
     private Site(WebApplication app, CapturedLog log)
     {
@@ -67,8 +68,20 @@ public sealed class Site : IAsyncDisposable
     /// <summary>The same browser, whose requests from now on reach this server.</summary>
     public void TakeOver(Browser browser) => browser.Server = Server.CreateHandler();
 
+    /// <summary>Ends as a killed process does: nothing that it still had to do is done.</summary>
+    public ValueTask KillAsync()
+    {
+        _killed = true;
+        return _app.DisposeAsync();
+    }
+
     public async ValueTask DisposeAsync()
     {
+        if (_killed)
+        {
+            return;
+        }
+
         await _app.StopAsync();
         await _app.DisposeAsync();
     }
