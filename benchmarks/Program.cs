@@ -5,6 +5,7 @@ using RedisSessions.Benchmarks.Caching;
 using RedisSessions.Benchmarks.Http;
 using RedisSessions.Benchmarks.Micro;
 using RedisSessions.Benchmarks.Results;
+using RedisSessions.Benchmarks.Sizing;
 using RedisSessions.Benchmarks.Users;
 using RedisSessions.Testing;
 
@@ -27,6 +28,9 @@ switch (args)
         break;
     case ["analytics"]:
         await WithRedisAsync(AnalyticsRun.RunAsync);
+        break;
+    case ["sizing"]:
+        await WithRedisAsync(SizingRun.RunAsync);
         break;
     case ["copies"]:
         await CopiesRun.RunAsync();

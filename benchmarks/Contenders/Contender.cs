@@ -13,6 +13,7 @@ public static class Contender
     public const string OursWithUsers = "RedisSessions, user index";
     public const string OursWithSecurity = "RedisSessions, user index, security";
     public const string OursWithEncryption = "RedisSessions, encryption";
+    public const string OursWithAnalytics = "RedisSessions, user index, analytics";
     public const string Microsoft = "Microsoft";
     public const string JsonBlob = "JSON blob";
     public const string Ping = "PING limit";
@@ -40,6 +41,9 @@ public static class Contender
                     (o.Address, o.UserAgent, o.Fingerprint) = (AddressBinding.Network, UserAgentBinding.Family, true);
                     o.MaxCreationsPerMinute = int.MaxValue;
                 });
+                break;
+            case OursWithAnalytics:
+                services.AddRedisSession(redis, o => o.KeyPrefix = prefix).AddUserIndex().AddAnalytics();
                 break;
             case OursWithEncryption:
                 services.AddRedisSession(redis, o => o.KeyPrefix = prefix).AddEncryption();

@@ -18,7 +18,7 @@ internal static class BenchmarkSite
 
         var app = builder.Build();
         app.UseSession();
-        if (contender is Contender.OursWithUsers or Contender.OursWithSecurity)
+        if (contender is Contender.OursWithUsers or Contender.OursWithSecurity or Contender.OursWithAnalytics)
         {
             // Signed in, by a kind of authentication that costs nothing itself.
             var principal = new ClaimsPrincipal(new ClaimsIdentity([new Claim(ClaimTypes.NameIdentifier, "ada")], "benchmark"));

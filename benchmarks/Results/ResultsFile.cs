@@ -12,6 +12,7 @@ internal static class ResultsFile
         ["copies"] = "Memory of the local copies",
         ["users"] = "The user index against its size",
         ["analytics"] = "Analytics against the number of live sessions",
+        ["sizing"] = "Sizing Redis",
         ["cache"] = "IDistributedCache",
     };
 

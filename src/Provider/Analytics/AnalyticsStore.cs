@@ -13,6 +13,12 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
 {
     private const string OtherEvents = "(other)";
 
+    // The parts of a day's keys; its counters have none.
+    private const string Users = ":users";
+    private const string Agents = ":agents";
+    private const string Addresses = ":addresses";
+    private const string Events = ":events";
+
     // A session may be used that long after it was entered without being entered again, and its end may wait that long on
     // another server, which knows why it ended.
     private static readonly TimeSpan Grace = TimeSpan.FromMinutes(1);
@@ -60,10 +66,9 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
     public async Task WriteAsync(IReadOnlyList<AnalyticsRecord> records)
     {
         var database = await DatabaseAsync().ConfigureAwait(false);
-        var counters = new Dictionary<(DateOnly Day, string Field), long>();
-        var events = new Dictionary<(DateOnly Day, string Name), long>();
-        var entering = new List<Task>();
-        var leaving = new List<AnalyticsRecord>();
+        var sums = new DaySums();
+        var entering = new List<Task<SessionEnd?>>();
+        var leaving = new List<Task<SessionEnd?>>();
         var writes = new List<Task>();
         foreach (var record in records)
         {
@@ -71,27 +76,20 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
             switch (record.Kind)
             {
                 case RecordKind.Created:
-                    Add(counters, (day, "created"), 1);
-                    entering.Add(EnterAsync(database, record));
-                    writes.Add(AddTopAsync(database, DayKey(day, ":agents"), record.Data));
-                    writes.Add(AddTopAsync(database, DayKey(day, ":addresses"), record.Address));
+                    sums.Add(day, "", "created");
+                    sums.Add(day, Agents, record.Data);
+                    sums.Add(day, Addresses, record.Address);
+                    entering.Add(_live.EnterAsync(database, record));
                     break;
-                case RecordKind.Used:
-                    entering.Add(EnterAsync(database, record));
+                case RecordKind.Used or RecordKind.Moved:
+                    entering.Add(_live.EnterAsync(database, record));
                     break;
                 case RecordKind.UserSeen:
-                    writes.Add(database.HyperLogLogAddAsync(DayKey(day, ":users"), record.Text!));
-                    writes.Add(database.KeyExpireAsync(DayKey(day, ":users"), Retention));
-                    break;
-                case RecordKind.Moved:
-                    entering.Add(EnterAsync(database, record));
-                    leaving.Add(record);
-                    break;
-                case RecordKind.Ended:
-                    leaving.Add(record);
+                    writes.Add(database.HyperLogLogAddAsync(DayKey(day, Users), record.Text!));
+                    writes.Add(database.KeyExpireAsync(DayKey(day, Users), Retention));
                     break;
                 case RecordKind.Event:
-                    Add(events, (day, record.Text!), 1);
+                    sums.Add(day, Events, record.Text);
                     writes.Add(database.ListLeftPushAsync(EventsKey(record.SessionId), $"{record.At}\n{record.Text}\n{record.Data}"));
                     writes.Add(database.ListTrimAsync(EventsKey(record.SessionId), 0, Options.EventsPerSession - 1));
                     writes.Add(database.KeyExpireAsync(EventsKey(record.SessionId), Options.EventRetention));
@@ -99,70 +97,47 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
             }
         }
 
-        await Task.WhenAll(entering).ConfigureAwait(false);
-        foreach (var record in leaving)
+        sums.Add(await Task.WhenAll(entering).ConfigureAwait(false));
+        foreach (var record in records)
         {
-            writes.Add(record.Kind == RecordKind.Ended
-                ? EndAsync(record.SessionId, record.At, record.Text!)
-                : _live.LeaveAsync(database, Guid.Parse(record.Text!), null, Now));
+            switch (record.Kind)
+            {
+                case RecordKind.Ended:
+                    leaving.Add(_live.LeaveAsync(database, record.SessionId, record.At, record.Text, Now));
+                    break;
+                case RecordKind.Moved:
+                    leaving.Add(_live.LeaveAsync(database, Guid.Parse(record.Text!), record.At, null, Now));
+                    break;
+            }
         }
 
-        foreach (var ((day, field), count) in counters)
-        {
-            writes.Add(CountAsync(database, day, field, count));
-        }
-
-        foreach (var ((day, name), count) in events)
-        {
-            writes.Add(CountEvent.EvaluateAsync(database, [DayKey(day, ":events")], [name, count, Options.MaxEventNamesPerDay, OtherEvents]));
-            writes.Add(database.KeyExpireAsync(DayKey(day, ":events"), Retention));
-        }
-
+        sums.Add(await Task.WhenAll(leaving).ConfigureAwait(false));
+        writes.Add(WriteAsync(database, sums));
         await Task.WhenAll(writes).ConfigureAwait(false);
-
-        static void Add<TKey>(Dictionary<TKey, long> sums, TKey key, long by)
-            where TKey : notnull => sums[key] = sums.GetValueOrDefault(key) + by;
     }
 
-    private async Task EnterAsync(IDatabase database, AnalyticsRecord record)
+    private async Task WriteAsync(IDatabase database, DaySums sums)
     {
-        if (await _live.EnterAsync(database, record).ConfigureAwait(false) is { } ended)
+        var writes = new List<Task>();
+        var written = new HashSet<RedisKey>();
+        foreach (var ((day, part, name), by) in sums.Sums)
         {
-            await CountEndAsync(database, ended.At, ended.Reason, record.CreatedAt).ConfigureAwait(false);
+            var key = DayKey(day, part);
+            written.Add(key);
+            writes.Add(part switch
+            {
+                "" => database.HashIncrementAsync(key, name, by),
+                Events => CountEvent.EvaluateAsync(database, [key], [name, by, Options.MaxEventNamesPerDay, OtherEvents]),
+                _ => database.SortedSetIncrementAsync(key, name, by),
+            });
+            if (part is Agents or Addresses)
+            {
+                writes.Add(database.SortedSetRemoveRangeByRankAsync(key, 0, -MaxTops - 1));
+            }
         }
-    }
 
-    private async Task AddTopAsync(IDatabase database, RedisKey key, string? what)
-    {
-        if (!string.IsNullOrEmpty(what))
-        {
-            await database.SortedSetIncrementAsync(key, what, 1).ConfigureAwait(false);
-            await database.SortedSetRemoveRangeByRankAsync(key, 0, -MaxTops - 1).ConfigureAwait(false);
-            await database.KeyExpireAsync(key, Retention).ConfigureAwait(false);
-        }
-    }
-
-    private async Task CountAsync(IDatabase database, DateOnly day, string field, long by)
-    {
-        await database.HashIncrementAsync(DayKey(day), field, by).ConfigureAwait(false);
-        await database.KeyExpireAsync(DayKey(day), Retention).ConfigureAwait(false);
-    }
-
-    /// <summary>Counts the end of a session, unless another server has.</summary>
-    private async Task EndAsync(Guid id, long at, string reason)
-    {
-        var database = await DatabaseAsync().ConfigureAwait(false);
-        if (await _live.LeaveAsync(database, id, reason, Now).ConfigureAwait(false) is { } created)
-        {
-            await CountEndAsync(database, at, reason, created).ConfigureAwait(false);
-        }
-    }
-
-    private async Task CountEndAsync(IDatabase database, long at, string reason, long created)
-    {
-        var day = DayOf(at);
-        await CountAsync(database, day, $"ended:{reason}", 1).ConfigureAwait(false);
-        await CountAsync(database, day, "duration", Math.Max(0, at - created)).ConfigureAwait(false);
+        writes.AddRange(written.Select(key => database.KeyExpireAsync(key, Retention)));
+        await Task.WhenAll(writes).ConfigureAwait(false);
     }
 
     /// <summary>
@@ -184,23 +159,24 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
                     break;
                 }
 
-                await Task.WhenAll(over.Select(entry => SettleAsync(database, entry.Id, entry.Over, now))).ConfigureAwait(false);
+                var sums = new DaySums();
+                sums.Add(await Task.WhenAll(over.Select(entry => SettleAsync(database, entry.Id, entry.Over, now))).ConfigureAwait(false));
+                await WriteAsync(database, sums).ConfigureAwait(false);
             }
         }
 
         await SampleAsync(database).ConfigureAwait(false);
     }
 
-    private async Task SettleAsync(IDatabase database, Guid id, long over, long now)
+    private async Task<SessionEnd?> SettleAsync(IDatabase database, Guid id, long over, long now)
     {
         if (await database.KeyTimeToLiveAsync(keys.Session(id)).ConfigureAwait(false) is { } left)
         {
             await _live.KeepAsync(database, id, now + Math.Max(1, left.TotalMilliseconds)).ConfigureAwait(false);
+            return null;
         }
-        else
-        {
-            await EndAsync(id, over, "expired").ConfigureAwait(false);
-        }
+
+        return await _live.LeaveAsync(database, id, over, "expired", now).ConfigureAwait(false);
     }
 
     public async Task SampleAsync(IDatabase? database = null)
@@ -238,9 +214,9 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
     private async Task<DailyReport> DayAsync(IDatabase database, DateOnly day)
     {
         var counters = database.HashGetAllAsync(DayKey(day));
-        var users = database.HyperLogLogLengthAsync(DayKey(day, ":users"));
-        var agents = TopAsync(database, DayKey(day, ":agents"));
-        var addresses = TopAsync(database, DayKey(day, ":addresses"));
+        var users = database.HyperLogLogLengthAsync(DayKey(day, Users));
+        var agents = TopAsync(database, DayKey(day, Agents));
+        var addresses = TopAsync(database, DayKey(day, Addresses));
         var values = (await counters.ConfigureAwait(false)).ToDictionary(entry => (string)entry.Name!, entry => (long)entry.Value, StringComparer.Ordinal);
         var unique = await users.ConfigureAwait(false);
         var peaks = new long[24];
@@ -290,7 +266,34 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
     public async Task<Dictionary<string, long>> EventCountsAsync(DateOnly day)
     {
         var database = await DatabaseAsync().ConfigureAwait(false);
-        var entries = await database.HashGetAllAsync(DayKey(day, ":events")).ConfigureAwait(false);
+        var entries = await database.HashGetAllAsync(DayKey(day, Events)).ConfigureAwait(false);
         return entries.ToDictionary(entry => (string)entry.Name!, entry => (long)entry.Value, StringComparer.Ordinal);
+    }
+
+    /// <summary>What a batch adds to the days' figures: a day's keys are written once a batch, not once a record.</summary>
+    private sealed class DaySums
+    {
+        public Dictionary<(DateOnly Day, string Part, string Name), long> Sums { get; } = [];
+
+        public void Add(DateOnly day, string part, string? name, long by = 1)
+        {
+            if (!string.IsNullOrEmpty(name))
+            {
+                Sums[(day, part, name)] = Sums.GetValueOrDefault((day, part, name)) + by;
+            }
+        }
+
+        public void Add(IEnumerable<SessionEnd?> ends)
+        {
+            foreach (var end in ends)
+            {
+                if (end is { } ended)
+                {
+                    var day = DayOf(ended.At);
+                    Add(day, "", $"ended:{ended.Reason}");
+                    Add(day, "", "duration", Math.Max(0, ended.At - ended.CreatedAt));
+                }
+            }
+        }
     }
 }

@@ -75,7 +75,7 @@ internal sealed class LiveSessions(SessionKeys keys)
     }
 
     /// <summary>Enters a session that was created or used. Answers how it ended, where that was written before its creation.</summary>
-    public async Task<(string Reason, long At)?> EnterAsync(IDatabase database, AnalyticsRecord record)
+    public async Task<SessionEnd?> EnterAsync(IDatabase database, AnalyticsRecord record)
     {
         var reply = await Enter.EvaluateAsync(
             database,
@@ -88,23 +88,26 @@ internal sealed class LiveSessions(SessionKeys keys)
                 record.Kind == RecordKind.Created,
             ]).ConfigureAwait(false);
         return (string[]?)reply is [{ } reason, { } at] && reason.StartsWith(Ended, StringComparison.Ordinal)
-            ? (reason[Ended.Length..], (long)double.Parse(at, CultureInfo.InvariantCulture))
+            ? new SessionEnd(reason[Ended.Length..], (long)double.Parse(at, CultureInfo.InvariantCulture), record.CreatedAt)
             : null;
     }
 
-    /// <summary>Takes a session out. Answers when it was created, to the one that its end is to be counted by.</summary>
+    /// <summary>Takes a session out. Answers its end to the one that is to count it.</summary>
     /// <param name="database">The database.</param>
     /// <param name="id">The session.</param>
-    /// <param name="reason">Why; null if its life goes on under another id.</param>
+    /// <param name="at">When it ended, Unix milliseconds.</param>
+    /// <param name="reason">Why; null if its life goes on under another id, which nobody counts.</param>
     /// <param name="now">The time, Unix milliseconds.</param>
-    public async Task<long?> LeaveAsync(IDatabase database, Guid id, string? reason, long now)
+    public async Task<SessionEnd?> LeaveAsync(IDatabase database, Guid id, long at, string? reason, long now)
     {
         var remembered = (long)Remembered.TotalMilliseconds;
         var reply = await Leave.EvaluateAsync(
             database,
             KeysOf(id),
             [id.ToString(), now, now - remembered, remembered, reason is null ? "" : Ended + reason]).ConfigureAwait(false);
-        return long.TryParse((string?)reply, CultureInfo.InvariantCulture, out var created) ? created : null;
+        return reason is not null && long.TryParse((string?)reply, CultureInfo.InvariantCulture, out var created)
+            ? new SessionEnd(reason, at, created)
+            : null;
     }
 
     /// <summary>Moves the time at which a session is over, if it is live.</summary>
@@ -130,3 +133,9 @@ internal sealed class LiveSessions(SessionKeys keys)
         return (await Task.WhenAll(counts).ConfigureAwait(false)).Sum();
     }
 }
+
+/// <summary>A session's end, to be counted.</summary>
+/// <param name="Reason">Why it ended.</param>
+/// <param name="At">When, Unix milliseconds.</param>
+/// <param name="CreatedAt">When it was created, Unix milliseconds.</param>
+internal readonly record struct SessionEnd(string Reason, long At, long CreatedAt);
