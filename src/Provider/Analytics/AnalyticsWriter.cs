@@ -5,7 +5,6 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using RedisSessions.Diagnostics;
 using RedisSessions.Storage;
-using StackExchange.Redis;
 
 namespace RedisSessions.Analytics;
 
@@ -47,7 +46,7 @@ internal sealed class AnalyticsWriter : BackgroundService
 
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(
         EveryAsync(_options.FlushInterval, _ => FlushAsync(), stoppingToken),
-        EveryAsync(_options.SweepInterval, SweepAsync, stoppingToken));
+        EveryAsync(_options.SweepInterval, token => CountingAsync(_store.SweepAsync(token)), stoppingToken));
 
     private async Task EveryAsync(TimeSpan interval, Func<CancellationToken, Task> work, CancellationToken stoppingToken)
     {
@@ -78,6 +77,7 @@ internal sealed class AnalyticsWriter : BackgroundService
         try
         {
             var batch = new List<AnalyticsRecord>(BatchSize);
+            var wrote = false;
             while (true)
             {
                 batch.Clear();
@@ -88,10 +88,16 @@ internal sealed class AnalyticsWriter : BackgroundService
 
                 if (batch.Count == 0)
                 {
-                    return;
+                    break;
                 }
 
+                wrote = true;
                 await WriteAsync(batch).ConfigureAwait(false);
+            }
+
+            if (wrote)
+            {
+                await CountingAsync(_store.SampleAsync()).ConfigureAwait(false);
             }
         }
         finally
@@ -105,25 +111,25 @@ internal sealed class AnalyticsWriter : BackgroundService
         try
         {
             await _store.WriteAsync(batch).ConfigureAwait(false);
-            await _store.SampleAsync().ConfigureAwait(false);
         }
-        catch (Exception exception) when (exception is RedisException or TimeoutException)
+        catch (Exception exception) when (exception is not OperationCanceledException)
         {
-            // Not tried again: part of it may be written, and counting twice is worse than a loss that is counted.
+            // Of whatever kind, the application's own connection factory included: no failure here is worth the host. Not tried
+            // again: part of it may be written, and counting twice is worse than a loss that is counted.
             _dropped.Add(batch.Count);
             _logger.AnalyticsDropped(batch.Count, exception);
         }
     }
 
-    private async Task SweepAsync(CancellationToken stoppingToken)
+    private async Task CountingAsync(Task counting)
     {
         try
         {
-            await _store.SweepAsync(stoppingToken).ConfigureAwait(false);
+            await counting.ConfigureAwait(false);
         }
-        catch (Exception exception) when (exception is RedisException or TimeoutException)
+        catch (Exception exception) when (exception is not OperationCanceledException)
         {
-            _logger.AnalyticsNotSwept(exception);
+            _logger.AnalyticsNotCounted(exception);
         }
     }
 }

@@ -63,7 +63,7 @@ internal sealed class ExpirationListener(
             logger.AnalyticsNotNotified(exception);
             return true;
         }
-        catch (Exception exception) when (exception is RedisException or TimeoutException)
+        catch (Exception exception) when (exception is not OperationCanceledException)
         {
             return false;
         }

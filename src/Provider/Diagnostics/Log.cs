@@ -68,8 +68,8 @@ internal static partial class Log
     [LoggerMessage(116, LogLevel.Warning, "{Count} records of analytics were dropped, because Redis did not take them.", EventName = "AnalyticsDropped")]
     public static partial void AnalyticsDropped(this ILogger logger, int count, Exception exception);
 
-    [LoggerMessage(117, LogLevel.Warning, "Expired sessions could not be counted; the next round does it.", EventName = "AnalyticsNotSwept")]
-    public static partial void AnalyticsNotSwept(this ILogger logger, Exception exception);
+    [LoggerMessage(117, LogLevel.Warning, "Live and expired sessions could not be counted; the next round does it.", EventName = "AnalyticsNotCounted")]
+    public static partial void AnalyticsNotCounted(this ILogger logger, Exception exception);
 
     [LoggerMessage(118, LogLevel.Information, "Redis does not let this server subscribe to the expiries of keys; the sweep counts them.", EventName = "AnalyticsNotNotified")]
     public static partial void AnalyticsNotNotified(this ILogger logger, Exception exception);

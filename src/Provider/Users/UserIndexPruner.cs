@@ -51,8 +51,9 @@ internal sealed class UserIndexPruner(
                 logger.UserIndexPruned(await users.PruneAsync(stoppingToken).ConfigureAwait(false));
             }
         }
-        catch (Exception exception) when (exception is RedisException or TimeoutException)
+        catch (Exception exception) when (exception is not OperationCanceledException)
         {
+            // Of whatever kind, the application's own connection factory included: no failure here is worth the host.
             logger.UserIndexNotPruned(exception);
         }
     }

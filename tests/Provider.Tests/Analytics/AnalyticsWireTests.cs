@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Time.Testing;
 using RedisSessions.Analytics;
 
 namespace RedisSessions.Tests.Analytics;
@@ -37,5 +39,30 @@ public sealed class AnalyticsWireTests(InProcessGarnet server) : ServerTest(serv
         await analytics.TrackAsync(Guid.NewGuid().ToString(), "lost");
         await site.Services.GetRequiredService<AnalyticsWriter>().FlushAsync();
         await Eventually.TrueAsync(() => site.Log.Ours.Any(entry => entry.Id.Name == "AnalyticsDropped"));
+    }
+
+    [Fact]
+    public async Task A_connection_that_cannot_be_made_for_whatever_reason_does_not_end_the_application()
+    {
+        var clock = new FakeTimeProvider();
+        var tries = 0;
+        Fleet = new Fleet { Clock = clock };
+        var site = await StartAsync(
+            Pages.Map,
+            options: o => (o.Configuration, o.ConnectionMultiplexerFactory) = (null, () =>
+            {
+                Interlocked.Increment(ref tries);
+                throw new InvalidOperationException("no certificate");
+            }),
+            addOns: builder => builder.AddUserIndex().AddAnalytics());
+        await site.Services.GetRequiredService<ISessionAnalytics>().TrackAsync(Guid.NewGuid().ToString(), "lost");
+        await Eventually.TrueAsync(
+            () =>
+            {
+                clock.Advance(TimeSpan.FromMinutes(5));
+                return Volatile.Read(ref tries) > 6 && site.Log.Ours.Any(entry => entry.Id.Name == "AnalyticsDropped");
+            },
+            what: "the background services have tried again and again");
+        Assert.False(site.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping.IsCancellationRequested);
     }
 }
