@@ -9,10 +9,11 @@ Console.WriteLine(redis is null
     : "Sessions are kept in the Redis of ConnectionStrings:Redis.");
 redis ??= EmbeddedRedis.Start(builder);
 
-// The one line that puts sessions on Redis, and what hangs off it: whose they are, and what protects them.
+// The one line that puts sessions on Redis, and what hangs off it: whose they are, what protects them, what they do.
 builder.Services.AddRedisSession(redis, options => options.AbsoluteTimeout = TimeSpan.FromHours(12))
     .AddUserIndex()
-    .AddSecurity();
+    .AddSecurity()
+    .AddAnalytics();
 builder.Services.AddHealthChecks().AddRedisSession();
 
 builder.Services.AddSession(options =>

@@ -35,6 +35,7 @@ public sealed class CartController : Controller
         }
 
         Cart = cart;
+        HttpContext.Session.Track("added to cart", id);
         return RedirectToAction("Index");
     }
 

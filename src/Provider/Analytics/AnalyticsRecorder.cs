@@ -41,10 +41,10 @@ internal sealed class AnalyticsRecorder(AnalyticsWriter writer, SessionTimeouts 
     }
 
     public override void Destroyed(RedisSession session, Guid id, SessionSnapshot? stored, bool rejected) =>
-        writer.Add(new AnalyticsRecord(RecordKind.Ended, timeouts.Now, id, Text: rejected ? "rejected" : "signed-out"));
+        writer.Add(new AnalyticsRecord(RecordKind.Ended, timeouts.Now, id, Text: rejected ? EndReasons.Rejected : EndReasons.SignedOut));
 
     public override void Revoked(string userId, Guid id) =>
-        writer.Add(new AnalyticsRecord(RecordKind.Ended, timeouts.Now, id, Text: "revoked"));
+        writer.Add(new AnalyticsRecord(RecordKind.Ended, timeouts.Now, id, Text: EndReasons.Revoked));
 
     private void UserSeen(RedisSession session, string userId) =>
         writer.Add(new AnalyticsRecord(RecordKind.UserSeen, timeouts.Now, session.Identity, Text: userId));

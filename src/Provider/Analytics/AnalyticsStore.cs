@@ -44,6 +44,7 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
         """);
 
     private readonly LiveSessions _live = new(keys);
+    private readonly SessionEvents _events = new(keys, options.Value);
 
     private SessionAnalyticsOptions Options => options.Value;
 
@@ -54,8 +55,6 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
     public static DateOnly DayOf(long at) => DateOnly.FromDateTime(DateTimeOffset.FromUnixTimeMilliseconds(at).UtcDateTime);
 
     private string DayKey(DateOnly day, string what = "") => string.Create(CultureInfo.InvariantCulture, $"{keys.Prefix}stats:{day:yyyyMMdd}{what}");
-
-    private string EventsKey(Guid id) => $"{keys.Prefix}events:{{{id}}}";
 
     private Task<IDatabase> DatabaseAsync() => hash.Connection.GetDatabaseAsync().AsTask();
 
@@ -69,6 +68,7 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
         var sums = new DaySums();
         var entering = new List<Task<SessionEnd?>>();
         var leaving = new List<Task<SessionEnd?>>();
+        var moving = new Dictionary<Guid, Task>();
         var writes = new List<Task>();
         foreach (var record in records)
         {
@@ -90,14 +90,12 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
                     break;
                 case RecordKind.Event:
                     sums.Add(day, Events, record.Text);
-                    writes.Add(database.ListLeftPushAsync(EventsKey(record.SessionId), $"{record.At}\n{record.Text}\n{record.Data}"));
-                    writes.Add(database.ListTrimAsync(EventsKey(record.SessionId), 0, Options.EventsPerSession - 1));
-                    writes.Add(database.KeyExpireAsync(EventsKey(record.SessionId), Options.EventRetention));
+                    writes.Add(_events.AddAsync(database, record.SessionId, record.At, record.Text!, record.Data));
                     break;
             }
         }
 
-        sums.Add(await Task.WhenAll(entering).ConfigureAwait(false));
+        var ends = new List<SessionEnd?>(await Task.WhenAll(entering).ConfigureAwait(false));
         foreach (var record in records)
         {
             switch (record.Kind)
@@ -106,17 +104,40 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
                     leaving.Add(_live.LeaveAsync(database, record.SessionId, record.At, record.Text, Now));
                     break;
                 case RecordKind.Moved:
-                    leaving.Add(_live.LeaveAsync(database, Guid.Parse(record.Text!), record.At, null, Now));
+                    var formerId = Guid.Parse(record.Text!);
+                    leaving.Add(_live.LeaveAsync(database, formerId, record.At, null, Now));
+                    moving[record.SessionId] = _events.MoveAsync(database, formerId, record.SessionId, after: moving.GetValueOrDefault(formerId));
                     break;
             }
         }
 
-        sums.Add(await Task.WhenAll(leaving).ConfigureAwait(false));
-        writes.Add(WriteAsync(database, sums));
+        ends.AddRange(await Task.WhenAll(leaving).ConfigureAwait(false));
+        await Task.WhenAll(moving.Values).ConfigureAwait(false);
+        writes.Add(WriteEndsAsync(database, ends, sums));
         await Task.WhenAll(writes).ConfigureAwait(false);
     }
 
-    private async Task WriteAsync(IDatabase database, DaySums sums)
+    /// <summary>Ends are events, too, recorded by the one who counts them.</summary>
+    private Task WriteEndsAsync(IDatabase database, IEnumerable<SessionEnd?> ends, DaySums sums)
+    {
+        var writes = new List<Task>();
+        foreach (var end in ends)
+        {
+            if (end is { } ended)
+            {
+                var day = DayOf(ended.At);
+                sums.Add(day, "", $"ended:{ended.Reason}");
+                sums.Add(day, "", "duration", Math.Max(0, ended.At - ended.CreatedAt));
+                sums.Add(day, Events, ended.Reason);
+                writes.Add(_events.AddAsync(database, ended.Id, ended.At, ended.Reason));
+            }
+        }
+
+        writes.Add(WriteSumsAsync(database, sums));
+        return Task.WhenAll(writes);
+    }
+
+    private async Task WriteSumsAsync(IDatabase database, DaySums sums)
     {
         var writes = new List<Task>();
         var written = new HashSet<RedisKey>();
@@ -159,9 +180,8 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
                     break;
                 }
 
-                var sums = new DaySums();
-                sums.Add(await Task.WhenAll(over.Select(entry => SettleAsync(database, entry.Id, entry.Over, now))).ConfigureAwait(false));
-                await WriteAsync(database, sums).ConfigureAwait(false);
+                var ends = await Task.WhenAll(over.Select(entry => SettleAsync(database, entry.Id, entry.Over, now))).ConfigureAwait(false);
+                await WriteEndsAsync(database, ends, new DaySums()).ConfigureAwait(false);
             }
         }
 
@@ -176,7 +196,7 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
             return null;
         }
 
-        return await _live.LeaveAsync(database, id, over, "expired", now).ConfigureAwait(false);
+        return await _live.LeaveAsync(database, id, over, EndReasons.Expired, now).ConfigureAwait(false);
     }
 
     public async Task SampleAsync(IDatabase? database = null)
@@ -225,7 +245,7 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
             peaks[hour] = Value($"peak:{hour}");
         }
 
-        var (signedOut, revoked, expired, rejected) = (Value("ended:signed-out"), Value("ended:revoked"), Value("ended:expired"), Value("ended:rejected"));
+        var (signedOut, revoked, expired, rejected) = (Ended(EndReasons.SignedOut), Ended(EndReasons.Revoked), Ended(EndReasons.Expired), Ended(EndReasons.Rejected));
         var ended = signedOut + revoked + expired + rejected;
         return new DailyReport(
             day,
@@ -243,6 +263,8 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
             0,
             0);
 
+        long Ended(string reason) => Value($"ended:{reason}");
+
         long Value(string field) => values.GetValueOrDefault(field);
     }
 
@@ -252,16 +274,7 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
         return Array.ConvertAll(entries, entry => new KeyValuePair<string, long>((string)entry.Element!, (long)entry.Score));
     }
 
-    public async Task<SessionEvent[]> EventsAsync(Guid id)
-    {
-        var database = await DatabaseAsync().ConfigureAwait(false);
-        var entries = await database.ListRangeAsync(EventsKey(id)).ConfigureAwait(false);
-        return Array.ConvertAll(entries, entry =>
-        {
-            var parts = ((string)entry!).Split('\n', 3);
-            return new SessionEvent(parts[1], DateTimeOffset.FromUnixTimeMilliseconds(long.Parse(parts[0], CultureInfo.InvariantCulture)), parts[2].Length == 0 ? null : parts[2]);
-        });
-    }
+    public async Task<SessionEvent[]> EventsAsync(Guid id) => await _events.ReadAsync(await DatabaseAsync().ConfigureAwait(false), id).ConfigureAwait(false);
 
     public async Task<Dictionary<string, long>> EventCountsAsync(DateOnly day)
     {
@@ -280,19 +293,6 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
             if (!string.IsNullOrEmpty(name))
             {
                 Sums[(day, part, name)] = Sums.GetValueOrDefault((day, part, name)) + by;
-            }
-        }
-
-        public void Add(IEnumerable<SessionEnd?> ends)
-        {
-            foreach (var end in ends)
-            {
-                if (end is { } ended)
-                {
-                    var day = DayOf(ended.At);
-                    Add(day, "", $"ended:{ended.Reason}");
-                    Add(day, "", "duration", Math.Max(0, ended.At - ended.CreatedAt));
-                }
             }
         }
     }

@@ -77,7 +77,7 @@ internal sealed class ExpirationListener(
             && notification.GetKeyByteCount() == SessionKeys.IdLength + 1
             && SessionId.TryParse(((string?)notification.GetKey())![..^1], out var id))
         {
-            writer.Add(new AnalyticsRecord(RecordKind.Ended, timeouts.Now, id, Text: "expired"));
+            writer.Add(new AnalyticsRecord(RecordKind.Ended, timeouts.Now, id, Text: EndReasons.Expired));
         }
     }
 }

@@ -3,7 +3,8 @@ namespace RedisSessions;
 /// <summary>
 /// What happens in sessions, counted as it happens: no figure is made by reading sessions, so each costs the same however many
 /// there are. Needs <c>AddRedisSession(...).AddAnalytics()</c>. Days are UTC. While Redis is away reading throws what
-/// StackExchange.Redis throws.
+/// StackExchange.Redis throws. Recorded by themselves are the events <c>created</c>, <c>signed in</c>, <c>regenerated</c>,
+/// <c>signed out</c>, <c>revoked</c>, <c>rejected</c> and <c>expired</c>.
 /// </summary>
 public interface ISessionAnalytics
 {
@@ -17,7 +18,7 @@ public interface ISessionAnalytics
     /// <exception cref="ArgumentException">The id is no session id; the name or the data are too long, or the name is empty.</exception>
     ValueTask TrackAsync(string sessionId, string eventName, string? data = null);
 
-    /// <summary>A session's latest events, newest first.</summary>
+    /// <summary>A session's latest events, newest first, those under its former ids included.</summary>
     /// <param name="sessionId">The session's id.</param>
     /// <param name="cancellationToken">Stops waiting.</param>
     Task<IReadOnlyList<SessionEvent>> GetEventsAsync(string sessionId, CancellationToken cancellationToken = default);

@@ -88,7 +88,7 @@ internal sealed class LiveSessions(SessionKeys keys)
                 record.Kind == RecordKind.Created,
             ]).ConfigureAwait(false);
         return (string[]?)reply is [{ } reason, { } at] && reason.StartsWith(Ended, StringComparison.Ordinal)
-            ? new SessionEnd(reason[Ended.Length..], (long)double.Parse(at, CultureInfo.InvariantCulture), record.CreatedAt)
+            ? new SessionEnd(record.SessionId, reason[Ended.Length..], (long)double.Parse(at, CultureInfo.InvariantCulture), record.CreatedAt)
             : null;
     }
 
@@ -106,7 +106,7 @@ internal sealed class LiveSessions(SessionKeys keys)
             KeysOf(id),
             [id.ToString(), now, now - remembered, remembered, reason is null ? "" : Ended + reason]).ConfigureAwait(false);
         return reason is not null && long.TryParse((string?)reply, CultureInfo.InvariantCulture, out var created)
-            ? new SessionEnd(reason, at, created)
+            ? new SessionEnd(id, reason, at, created)
             : null;
     }
 
@@ -135,7 +135,17 @@ internal sealed class LiveSessions(SessionKeys keys)
 }
 
 /// <summary>A session's end, to be counted.</summary>
-/// <param name="Reason">Why it ended.</param>
+/// <param name="Id">The session.</param>
+/// <param name="Reason">Why it ended, of <see cref="EndReasons"/>.</param>
 /// <param name="At">When, Unix milliseconds.</param>
 /// <param name="CreatedAt">When it was created, Unix milliseconds.</param>
-internal readonly record struct SessionEnd(string Reason, long At, long CreatedAt);
+internal readonly record struct SessionEnd(Guid Id, string Reason, long At, long CreatedAt);
+
+/// <summary>Why sessions end: as they are counted, and as the events are named.</summary>
+internal static class EndReasons
+{
+    public const string SignedOut = "signed out";
+    public const string Revoked = "revoked";
+    public const string Expired = "expired";
+    public const string Rejected = "rejected";
+}

@@ -126,6 +126,7 @@ public abstract class AnalyticsTests : ServerTest
         Assert.InRange(report.AverageDuration, average - TimeSpan.FromMilliseconds(1), average);
         var events = await Analytics(hosts[1]).GetEventCountsAsync(Today);
         Assert.Equal((sessions, sessions), (events["created"], events["signed in"]));
+        Assert.Equal((tenth + lost.Length, tenth, tenth, tenth), (events["signed out"], events["revoked"], events["rejected"], events["expired"]));
 
         var now = await Analytics(hosts[0]).GetMetricsAsync();
         Assert.Equal(sessions - (4 * tenth), now.TotalSessions);
@@ -187,15 +188,25 @@ public abstract class AnalyticsTests : ServerTest
         var site = await StartHostAsync();
         var browser = site.NewBrowser();
         await browser.GetAsync("/set/a/1");
+        var formerId = await browser.GetAsync("/id");
+        await browser.GetAsync("/track/view");
         await browser.GetAsync("/regenerate");
+        await browser.GetAsync("/regenerate");
+        var id = await browser.GetAsync("/id");
         await FlushAsync(site);
         Assert.Equal(1, (await Analytics(site).GetMetricsAsync()).TotalSessions);
+        Assert.Equal(["regenerated", "regenerated", "view", "created"], (await Analytics(site).GetEventsAsync(id)).Select(e => e.Name));
+        Assert.Empty(await Analytics(site).GetEventsAsync(formerId));
 
         // Used since it was entered, on a server whose record was lost: its hash is there, whatever the entry says.
         _clock.Advance(TimeSpan.FromMinutes(25));
         await SweepAsync(site);
         Assert.Equal(1, (await Analytics(site).GetMetricsAsync()).TotalSessions);
         Assert.Equal(0, (await Analytics(site).GetDailyReportAsync(Today)).Expired);
+
+        await browser.GetAsync("/destroy");
+        await FlushAsync(site);
+        Assert.Equal("signed out", (await Analytics(site).GetEventsAsync(id))[0].Name);
     }
 
     [Fact]

@@ -124,13 +124,37 @@ public sealed class SampleTests : IAsyncLifetime
         Assert.Equal("Profile of ada", await here.TextContentAsync("h1"));
         Assert.Equal("Healthy", await new HttpClient().GetStringAsync(new Uri(site.Address, "health")));
 
-        async Task<IPage> SignInAsync(SampleSite site)
+    }
+
+    private async Task<IPage> SignInAsync(SampleSite site)
+    {
+        var page = await OpenAsync(site, "/Profile");
+        await page.FillAsync("#user", "ada");
+        await page.FillAsync("#password", "lovelace");
+        await page.ClickAsync("#sign-in");
+        return page;
+    }
+
+    [Fact]
+    public async Task The_statistics_show_what_happened()
+    {
+        using var site = await SampleSite.StartAsync();
+        var page = await SignInAsync(site);
+        await page.GotoAsync("/");
+        await page.ClickAsync("#add-tea");
+        await Eventually.TrueAsync(
+            async () =>
+            {
+                await page.ClickAsync("text=Statistics");
+                return (await page.TextContentAsync("#events"))!.Contains("added to cart", StringComparison.Ordinal);
+            },
+            what: "the event is written");
+        Assert.Equal("1", await page.TextContentAsync("#live"));
+        Assert.Contains("signed in", await page.TextContentAsync("#counts"), StringComparison.Ordinal);
+        Assert.Contains("Chrome on Linux", await page.TextContentAsync("#devices"), StringComparison.Ordinal);
+        if (Environment.GetEnvironmentVariable("REDIS_SESSIONS_SCREENSHOTS") is { } folder)
         {
-            var page = await OpenAsync(site, "/Profile");
-            await page.FillAsync("#user", "ada");
-            await page.FillAsync("#password", "lovelace");
-            await page.ClickAsync("#sign-in");
-            return page;
+            await page.ScreenshotAsync(new PageScreenshotOptions { Path = Path.Combine(folder, "statistics.png"), FullPage = true });
         }
     }
 
