@@ -14,6 +14,10 @@ internal sealed class AnalyticsRecorder(AnalyticsWriter writer, SessionTimeouts 
         var device = UserAgents.DeviceName(context?.Request.Headers.UserAgent.ToString());
         writer.Add(Entry(RecordKind.Created, session) with { Data = device, Address = ClientAddress.Of(context?.Connection.RemoteIpAddress) });
         Event(session, "created");
+        if (session.GetMetadata(FieldNames.UserId) is { } userId)
+        {
+            SignedIn(session, userId);
+        }
     }
 
     public override void HeartbeatDue(RedisSession session)
@@ -27,10 +31,10 @@ internal sealed class AnalyticsRecorder(AnalyticsWriter writer, SessionTimeouts 
 
     public override void Committing(RedisSession session, SessionDelta delta)
     {
-        if (delta.Metadata.TryGetValue(FieldNames.UserId, out var userId) && userId is not null)
+        // Of a session that is not stored yet, its creation comes first.
+        if (session.Stored is not null && delta.Metadata.TryGetValue(FieldNames.UserId, out var userId) && userId is not null)
         {
-            UserSeen(session, userId);
-            Event(session, "signed in");
+            SignedIn(session, userId);
         }
     }
 
@@ -45,6 +49,12 @@ internal sealed class AnalyticsRecorder(AnalyticsWriter writer, SessionTimeouts 
 
     public override void Revoked(string userId, Guid id) =>
         writer.Add(new AnalyticsRecord(RecordKind.Ended, timeouts.Now, id, Text: EndReasons.Revoked));
+
+    private void SignedIn(RedisSession session, string userId)
+    {
+        UserSeen(session, userId);
+        Event(session, "signed in");
+    }
 
     private void UserSeen(RedisSession session, string userId) =>
         writer.Add(new AnalyticsRecord(RecordKind.UserSeen, timeouts.Now, session.Identity, Text: userId));
