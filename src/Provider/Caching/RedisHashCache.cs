@@ -105,25 +105,17 @@ internal sealed class RedisHashCache(RedisConnection connection, IOptions<RedisH
     {
         ArgumentNullException.ThrowIfNull(key);
         ArgumentNullException.ThrowIfNull(options);
-        var arguments = Arguments(options);
+        var arguments = Arguments(options, value);
         var (database, fullKey) = Begin(key);
-        var rented = Linearize(value, arguments);
-        try
+        if (IsLarge(value))
         {
-            if (IsLarge(value))
-            {
-                var (transaction, set) = Begin(database, fullKey, arguments);
-                transaction.Execute();
-                Wait(set);
-            }
-            else
-            {
-                RedisHashCacheScripts.Set.Evaluate(database, [fullKey], arguments);
-            }
+            var (transaction, set) = Begin(database, fullKey, arguments);
+            transaction.Execute();
+            Wait(set);
         }
-        finally
+        else
         {
-            Return(rented);
+            RedisHashCacheScripts.Set.Evaluate(database, [fullKey], arguments);
         }
     }
 
@@ -131,23 +123,19 @@ internal sealed class RedisHashCache(RedisConnection connection, IOptions<RedisH
     {
         ArgumentNullException.ThrowIfNull(key);
         ArgumentNullException.ThrowIfNull(options);
-        var arguments = Arguments(options);
+        var arguments = Arguments(options, value);
         var (database, fullKey) = await BeginAsync(key, token).ConfigureAwait(false);
-        var rented = Linearize(value, arguments);
-        var sent = IsLarge(value)
-            ? ExecuteAsync(Begin(database, fullKey, arguments))
-            : RedisHashCacheScripts.Set.EvaluateAsync(database, [fullKey], arguments);
-        try
+
+        // Not given up once it is sent: the caller may reuse the value's memory as soon as this ends.
+        if (IsLarge(value))
         {
-            await sent.WaitAsync(token).ConfigureAwait(false);
+            var (transaction, set) = Begin(database, fullKey, arguments);
+            await transaction.ExecuteAsync().ConfigureAwait(false);
+            await set.ConfigureAwait(false);
         }
-        finally
+        else
         {
-            // A caller that gave up leaves a command that may still be written from this array: then it is not reused.
-            if (sent.IsCompleted)
-            {
-                Return(rented);
-            }
+            await RedisHashCacheScripts.Set.EvaluateAsync(database, [fullKey], arguments).ConfigureAwait(false);
         }
     }
 
@@ -188,8 +176,8 @@ internal sealed class RedisHashCache(RedisConnection connection, IOptions<RedisH
         return (await connection.GetDatabaseAsync().ConfigureAwait(false), _prefix + key);
     }
 
-    /// <summary>absexp, sldexp, TTL and a place for the data.</summary>
-    private RedisValue[] Arguments(DistributedCacheEntryOptions entry)
+    /// <summary>absexp, sldexp, TTL and the data, which the client takes in pieces as they are.</summary>
+    private RedisValue[] Arguments(DistributedCacheEntryOptions entry, ReadOnlySequence<byte> value)
     {
         var now = clock.GetUtcNow();
         if (entry.AbsoluteExpiration <= now)
@@ -209,7 +197,7 @@ internal sealed class RedisHashCache(RedisConnection connection, IOptions<RedisH
             absolute?.UtcTicks ?? -1,
             entry.SlidingExpiration?.Ticks ?? -1,
             ttl is { } time ? SessionHash.Milliseconds(time) : -1,
-            RedisValue.EmptyString,
+            value,
         ];
     }
 
@@ -227,36 +215,6 @@ internal sealed class RedisHashCache(RedisConnection connection, IOptions<RedisH
             ? transaction.KeyPersistAsync(key, CommandFlags.FireAndForget)
             : transaction.KeyExpireAsync(key, TimeSpan.FromMilliseconds((long)arguments[2]), flags: CommandFlags.FireAndForget);
         return (transaction, set);
-    }
-
-    private static async Task ExecuteAsync((ITransaction Transaction, Task Set) begun)
-    {
-        await begun.Transaction.ExecuteAsync().ConfigureAwait(false);
-        await begun.Set.ConfigureAwait(false);
-    }
-
-    /// <returns>The rented array that the value was gathered in; null if it is in one piece and was not copied.</returns>
-    private static byte[]? Linearize(ReadOnlySequence<byte> value, RedisValue[] arguments)
-    {
-        if (value.IsSingleSegment)
-        {
-            arguments[3] = value.First;
-            return null;
-        }
-
-        var length = checked((int)value.Length);
-        var rented = ArrayPool<byte>.Shared.Rent(length);
-        value.CopyTo(rented);
-        arguments[3] = (RedisValue)new ReadOnlyMemory<byte>(rented, 0, length);
-        return rented;
-    }
-
-    private static void Return(byte[]? rented)
-    {
-        if (rented is not null)
-        {
-            ArrayPool<byte>.Shared.Return(rented);
-        }
     }
 
     private static bool Write(Lease<byte>? lease, IBufferWriter<byte> destination)
