@@ -53,7 +53,8 @@ public sealed class AnalyticsWireTests(InProcessGarnet server) : ServerTest(serv
             {
                 Interlocked.Increment(ref tries);
                 throw new InvalidOperationException("no certificate");
-            }),
+            }
+            ),
             addOns: builder => builder.AddUserIndex().AddAnalytics());
         await site.Services.GetRequiredService<ISessionAnalytics>().TrackAsync(Guid.NewGuid().ToString(), "lost");
         await Eventually.TrueAsync(

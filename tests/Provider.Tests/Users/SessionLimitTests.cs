@@ -1,0 +1,94 @@
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.Extensions.Time.Testing;
+
+namespace RedisSessions.Tests.Users;
+
+/// <summary>No user has more sessions than the limit.</summary>
+public abstract class SessionLimitTests(RedisServer server) : SignInTest(server)
+{
+    [Fact]
+    public async Task Fifty_sign_ins_at_once_never_leave_more_than_the_limit()
+    {
+        var site = await StartSignInSiteAsync(o => o.MaxSessionsPerUser = 3);
+        var browsers = Enumerable.Range(0, 50).Select(_ => site.NewBrowser()).ToArray();
+        await Task.WhenAll(browsers.Select(browser => browser.GetAsync("/login/ada")));
+        Assert.Equal(3, await Users(site).CountAsync("ada"));
+        await Eventually.TrueAsync(async () => (await SignedInAsync()).Length == 3);
+        Assert.Equal(3, (await Users(site).ListAsync("ada")).Count);
+
+        async Task<Browser[]> SignedInAsync()
+        {
+            var signedIn = new List<Browser>();
+            foreach (var browser in browsers)
+            {
+                if (await browser.GetAsync("/whoami") == "ada")
+                {
+                    signedIn.Add(browser);
+                }
+            }
+
+            return [.. signedIn];
+        }
+    }
+
+    [Fact]
+    public async Task At_the_limit_the_least_recently_seen_session_goes()
+    {
+        var clock = new FakeTimeProvider(DateTimeOffset.UtcNow);
+        Fleet = new Fleet { Clock = clock };
+        var site = await StartSignInSiteAsync(o => o.MaxSessionsPerUser = 2);
+        var first = site.NewBrowser();
+        await first.GetAsync("/login/ada");
+        clock.Advance(TimeSpan.FromMinutes(2));
+        var second = site.NewBrowser();
+        await second.GetAsync("/login/ada");
+        clock.Advance(TimeSpan.FromMinutes(2));
+        await first.GetAsync("/none");
+        var id = await first.GetAsync("/id");
+        await Eventually.TrueAsync(async () => (await Users(site).ListAsync("ada"))[0].Id == id && await (await DatabaseAsync()).SortedSetRankAsync($"{Fleet.Prefix}user:{{ada}}", id) == 1);
+        var third = site.NewBrowser();
+        await third.GetAsync("/login/ada");
+        Assert.Equal("", await second.GetAsync("/whoami"));
+        Assert.Equal("ada", await first.GetAsync("/whoami"));
+        Assert.Equal("ada", await third.GetAsync("/whoami"));
+    }
+
+    [Fact]
+    public async Task At_the_limit_new_sign_ins_can_be_rejected_but_dead_sessions_do_not_count()
+    {
+        var site = await StartSignInSiteAsync(
+            o => (o.MaxSessionsPerUser, o.LimitBehavior) = (2, SessionLimitBehavior.RejectNew),
+            map: app => app.MapGet("/try", async (HttpContext context) =>
+            {
+                try
+                {
+                    await context.SignInAsync(SignInSite.PrincipalOf("ada"));
+                    return "in";
+                }
+                catch (SessionLimitReachedException)
+                {
+                    return "full";
+                }
+            }));
+        var browsers = Enumerable.Range(0, 3).Select(_ => site.NewBrowser()).ToArray();
+        Assert.Equal("in", await browsers[0].GetAsync("/try"));
+        Assert.Equal("in", await browsers[1].GetAsync("/try"));
+        Assert.Equal("full", await browsers[2].GetAsync("/try"));
+        Assert.Equal("", await browsers[2].GetAsync("/whoami"));
+        Assert.Equal("ada", await browsers[0].GetAsync("/whoami"));
+
+        // Destroyed behind the index's back.
+        await site.Sessions.DestroyAsync(await browsers[0].GetAsync("/id"));
+        Assert.Equal("in", await browsers[2].GetAsync("/try"));
+    }
+}
+
+public sealed class SessionLimitOnGarnet(InProcessGarnet server) : SessionLimitTests(server);
+
+public sealed class SessionLimitOnRedis(LocalRedis server) : SessionLimitTests(server);
+
+public sealed class SessionLimitInContainer(ContainerRedis server) : SessionLimitTests(server);
+
+public sealed class SessionLimitOnGivenServer(GivenRedis server) : SessionLimitTests(server);
+
+public sealed class SessionLimitOnCluster(LocalCluster server) : SessionLimitTests(server);
