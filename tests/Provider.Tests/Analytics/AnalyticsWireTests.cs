@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Time.Testing;
 using RedisSessions.Analytics;
+using StackExchange.Redis;
 
 namespace RedisSessions.Tests.Analytics;
 
@@ -49,12 +50,7 @@ public sealed class AnalyticsWireTests(InProcessGarnet server) : ServerTest(serv
         Fleet = new Fleet { Clock = clock };
         var site = await StartAsync(
             Pages.Map,
-            options: o => (o.Configuration, o.ConnectionMultiplexerFactory) = (null, () =>
-            {
-                Interlocked.Increment(ref tries);
-                throw new InvalidOperationException("no certificate");
-            }
-            ),
+            options: o => (o.Configuration, o.ConnectionMultiplexerFactory) = (null, Fail),
             addOns: builder => builder.AddUserIndex().AddAnalytics());
         await site.Services.GetRequiredService<ISessionAnalytics>().TrackAsync(Guid.NewGuid().ToString(), "lost");
         await Eventually.TrueAsync(
@@ -65,5 +61,11 @@ public sealed class AnalyticsWireTests(InProcessGarnet server) : ServerTest(serv
             },
             what: "the background services have tried again and again");
         Assert.False(site.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping.IsCancellationRequested);
+
+        Task<IConnectionMultiplexer> Fail()
+        {
+            Interlocked.Increment(ref tries);
+            throw new InvalidOperationException("no certificate");
+        }
     }
 }
