@@ -65,13 +65,24 @@ public sealed class RedisClusterProcesses : IDisposable
     /// <summary>A part of the slots is then served by nobody. The node of <see cref="Address"/> stays.</summary>
     public async Task StopOneMasterAndItsReplicaAsync()
     {
-        await using var connection = await ConnectionMultiplexer.ConnectAsync($"{Address},allowAdmin=true");
-        var nodes = (await connection.GetServer(Address).ClusterNodesAsync())!.Nodes;
-        var master = nodes.First(node => !node.IsReplica && node.EndPoint?.ToString() != Address);
-        foreach (var node in nodes.Where(node => node == master || node.ParentNodeId == master.NodeId))
+        // Asked from each node itself: what one knows of the others may be a moment old.
+        foreach (var replica in _nodes)
         {
-            _nodes.Single(process => process.Address == node.EndPoint!.ToString()).Stop();
+            var master = await MasterOfAsync(replica);
+            if (master is not null && master != _nodes[0])
+            {
+                replica.Stop();
+                master.Stop();
+                return;
+            }
         }
+    }
+
+    private async Task<RedisProcess?> MasterOfAsync(RedisProcess node)
+    {
+        await using var connection = await ConnectionMultiplexer.ConnectAsync($"{node.Address},allowAdmin=true");
+        var replication = (await connection.GetServer(node.Address).InfoAsync("replication")).Single().ToDictionary(pair => pair.Key, pair => pair.Value);
+        return replication.TryGetValue("master_port", out var port) ? _nodes.Single(process => $"{process.Port}" == port) : null;
     }
 
     public void Dispose()
