@@ -22,41 +22,53 @@ internal sealed class LiveSessions(SessionKeys keys)
     /// <summary>
     /// KEYS: live set, creation times, sessions that ended lately. ARGV: id, score, creation time, TTL, 1 if it is the creation.
     /// A use that waited on one server while another wrote the session's end must not enter it again: it would seem to expire.
-    /// Answers the reason and the time of an end that was written before the creation, and so is still to be counted.
+    /// A browser that comes back gives a later session the same id, which the creation time tells apart. Answers an end that is
+    /// still to be counted (reason, time, creation): one that was written before the creation, or that nobody saw before the
+    /// next session of the id began.
     /// </summary>
     private static readonly RedisScript Enter = new(
         """
+        local known = redis.call('HGET', KEYS[2], ARGV[1])
         local ended = redis.call('ZSCORE', KEYS[3], ARGV[1])
         if ended then
-          local known = redis.call('HGET', KEYS[2], ARGV[1])
-          if ARGV[5] ~= '1' or not known then return false end
-          redis.call('HDEL', KEYS[2], ARGV[1])
-          return {known, ended}
+          if tonumber(ARGV[3]) < tonumber(ended) then
+            if ARGV[5] ~= '1' or not known then return false end
+            redis.call('HDEL', KEYS[2], ARGV[1])
+            return {known, ended, ARGV[3]}
+          end
+          redis.call('ZREM', KEYS[3], ARGV[1])
         end
+        local over = redis.call('ZSCORE', KEYS[1], ARGV[1])
+        if over and known and tonumber(ARGV[3]) < tonumber(known) then return false end
         redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
         redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])
         for i = 1, 2 do
           if redis.call('PTTL', KEYS[i]) < tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[i], ARGV[4]) end
+        end
+        if over and known and tonumber(ARGV[3]) > tonumber(known) then
+          return {'ended:expired', string.format('%.0f', math.min(tonumber(over), tonumber(ARGV[3]))), known}
         end
         return false
         """);
 
     /// <summary>
     /// KEYS as <see cref="Enter"/>. ARGV: id, now, since when ends are remembered, for how long, why it ended ('' if its life
-    /// goes on under another id). Answers its creation time to whoever takes it out; false to all others.
+    /// goes on under another id), when. Answers its creation time to whoever takes it out; false to all others. News of an expiry
+    /// may come when the browser has come back and the id is another session's, which it must not end.
     /// </summary>
     private static readonly RedisScript Leave = new(
         """
         for _, old in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', ARGV[3], 'LIMIT', 0, 100)) do
           redis.call('ZREM', KEYS[3], old)
-          if redis.call('ZSCORE', KEYS[1], old) == false then redis.call('HDEL', KEYS[2], old) end
+          if not redis.call('ZSCORE', KEYS[1], old) then redis.call('HDEL', KEYS[2], old) end
         end
+        local known = redis.call('HGET', KEYS[2], ARGV[1])
+        if ARGV[5] == 'ended:expired' and tonumber(known) and tonumber(known) > tonumber(ARGV[6]) then return false end
         local first = redis.call('ZADD', KEYS[3], 'NX', ARGV[2], ARGV[1])
         redis.call('PEXPIRE', KEYS[3], ARGV[4])
         if redis.call('ZREM', KEYS[1], ARGV[1]) == 1 then
-          local created = redis.call('HGET', KEYS[2], ARGV[1])
           redis.call('HDEL', KEYS[2], ARGV[1])
-          return created
+          return known
         end
         if first == 1 and ARGV[5] ~= '' then
           redis.call('HSET', KEYS[2], ARGV[1], ARGV[5])
@@ -74,7 +86,7 @@ internal sealed class LiveSessions(SessionKeys keys)
         return KeysOf(bytes[0] % Shards);
     }
 
-    /// <summary>Enters a session that was created or used. Answers how it ended, where that was written before its creation.</summary>
+    /// <summary>Enters a session that was created or used. Answers an end that is still to be counted.</summary>
     public async Task<SessionEnd?> EnterAsync(IDatabase database, AnalyticsRecord record)
     {
         var reply = await Enter.EvaluateAsync(
@@ -87,8 +99,8 @@ internal sealed class LiveSessions(SessionKeys keys)
                 record.LifeMilliseconds + (long)TimeSpan.FromHours(1).TotalMilliseconds,
                 record.Kind == RecordKind.Created,
             ]).ConfigureAwait(false);
-        return (string[]?)reply is [{ } reason, { } at] && reason.StartsWith(Ended, StringComparison.Ordinal)
-            ? new SessionEnd(record.SessionId, reason[Ended.Length..], (long)double.Parse(at, CultureInfo.InvariantCulture), record.CreatedAt)
+        return (string[]?)reply is [{ } reason, { } at, { } created] && reason.StartsWith(Ended, StringComparison.Ordinal)
+            ? new SessionEnd(record.SessionId, reason[Ended.Length..], (long)double.Parse(at, CultureInfo.InvariantCulture), long.Parse(created, CultureInfo.InvariantCulture))
             : null;
     }
 
@@ -104,7 +116,7 @@ internal sealed class LiveSessions(SessionKeys keys)
         var reply = await Leave.EvaluateAsync(
             database,
             KeysOf(id),
-            [id.ToString(), now, now - remembered, remembered, reason is null ? "" : Ended + reason]).ConfigureAwait(false);
+            [id.ToString(), now, now - remembered, remembered, reason is null ? "" : Ended + reason, at]).ConfigureAwait(false);
         return reason is not null && long.TryParse((string?)reply, CultureInfo.InvariantCulture, out var created)
             ? new SessionEnd(id, reason, at, created)
             : null;

@@ -230,6 +230,57 @@ public abstract class AnalyticsTests : ServerTest
         Assert.Equal(0, (await Analytics(first).GetMetricsAsync()).TotalSessions);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_browser_that_comes_back_after_its_session_expired_begins_another(bool swept)
+    {
+        var site = await StartHostAsync(o => o.SweepInterval = TimeSpan.FromDays(10));
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/a/1");
+        var id = await browser.GetAsync("/id");
+        await FlushAsync(site);
+        await (await DatabaseAsync()).KeyDeleteAsync(KeyOf(id));
+        _clock.Advance(TimeSpan.FromMinutes(22));
+        if (swept)
+        {
+            await SweepAsync(site);
+        }
+
+        Assert.Equal(0, (await Analytics(site).GetMetricsAsync()).TotalSessions);
+
+        // Its cookie is still good, so the new session has the old one's id.
+        await browser.GetAsync("/set/a/2");
+        Assert.Equal(id, await browser.GetAsync("/id"));
+        await FlushAsync(site);
+        Assert.Equal(1, (await Analytics(site).GetMetricsAsync()).TotalSessions);
+        _clock.Advance(TimeSpan.FromSeconds(0.5));
+        await browser.GetAsync("/destroy");
+        await FlushAsync(site);
+        var report = await Analytics(site).GetDailyReportAsync(Today);
+        Assert.Equal((2, 1, 1), (report.Created, report.Expired, report.SignedOut));
+        Assert.InRange(report.AverageDuration, TimeSpan.FromMinutes(10), TimeSpan.FromMinutes(10.1));
+        Assert.Equal(0, (await Analytics(site).GetMetricsAsync()).TotalSessions);
+    }
+
+    [Fact]
+    public async Task News_of_an_expiry_that_come_late_do_not_end_the_session_that_has_the_id_now()
+    {
+        var (first, second) = (await StartHostAsync(), await StartHostAsync());
+        var browser = first.NewBrowser();
+        await browser.GetAsync("/set/a/1");
+        var id = await browser.GetAsync("/id");
+        await FlushAsync(first);
+        await (await DatabaseAsync()).KeyDeleteAsync(KeyOf(id));
+        second.Services.GetRequiredService<AnalyticsWriter>().Add(new AnalyticsRecord(RecordKind.Ended, _clock.GetUtcNow().ToUnixTimeMilliseconds(), Guid.Parse(id), Text: EndReasons.Expired));
+        _clock.Advance(TimeSpan.FromSeconds(0.5));
+        await browser.GetAsync("/set/a/2");
+        await FlushAsync(first);
+        await FlushAsync(second);
+        Assert.Equal(1, (await Analytics(first).GetMetricsAsync()).TotalSessions);
+        Assert.Equal(1, (await Analytics(first).GetDailyReportAsync(Today)).Expired);
+    }
+
     [Fact]
     public async Task What_does_not_fit_into_the_queue_is_dropped_and_counted()
     {
