@@ -7,62 +7,76 @@ using StackExchange.Redis;
 namespace RedisSessions.Caching;
 
 /// <summary>
-/// IDistributedCache in Microsoft's layout, one round trip an operation: a small value is read and its expiry slid by one
-/// script; of a large one the slide is sent behind the read rather than after its reply.
+/// IDistributedCache in Microsoft's layout, one round trip an operation: see <see cref="Reading"/>.
 /// </summary>
 internal sealed class RedisHashCache(RedisConnection connection, IOptions<RedisHashCacheOptions> options, TimeProvider clock) : IBufferDistributedCache
 {
     private static readonly RedisValue Data = "data";
-
-    // Bytes from which a value is better not passed through Lua, whose collector then does more than the further commands that
-    // it takes without: measured with `benchmarks -- cache`.
-    private const int LargeValue = 5_000;
+    private static readonly RedisValue Sliding = "sldexp";
+    private static readonly RedisValue[] SlidingAndData = [Sliding, Data];
 
     private readonly string _prefix = options.Value.InstanceName ?? "";
 
-    // Whether the value read last was large. Only a guess about the next one, and either way of reading it is right.
-    private volatile bool _large;
+    private readonly ReadingHints _hints = new();
 
     public byte[]? Get(string key)
     {
         var (database, fullKey) = Begin(key);
-        RedisValue[] now = [clock.GetUtcNow().UtcTicks];
-        if (!_large)
+        switch (_hints[key])
         {
-            return Noted((byte[]?)RedisHashCacheScripts.Get.Evaluate(database, [fullKey], now));
-        }
+            case Reading.Script:
+                var small = (byte[]?)RedisHashCacheScripts.Get.Evaluate(database, [fullKey], Now());
+                _hints.Note(key, small?.Length, slides: true);
+                return small;
 
-        var data = database.HashGetAsync(fullKey, Data);
-        var slide = RedisHashCacheScripts.Slide.SendByHash(database, [fullKey], now);
-        var value = Wait(data);
-        EndSlide(database, fullKey, slide);
-        return Noted(value);
+            case Reading.Plain:
+                var entry = database.HashGet(fullKey, SlidingAndData);
+                var plain = (byte[]?)entry[1];
+                if (Slides(entry[0]))
+                {
+                    _hints.Note(key, plain?.Length, slides: true);
+                    RedisHashCacheScripts.Slide.Evaluate(database, [fullKey], Now());
+                }
+
+                return plain;
+
+            default:
+                var data = database.HashGetAsync(fullKey, Data);
+                var slide = RedisHashCacheScripts.Slide.SendByHash(database, [fullKey], Now());
+                var value = (byte[]?)Wait(data);
+                _hints.Note(key, value?.Length, Slid(database, fullKey, slide));
+                return value;
+        }
     }
 
     public async Task<byte[]?> GetAsync(string key, CancellationToken token = default)
     {
         var (database, fullKey) = await BeginAsync(key, token).ConfigureAwait(false);
-        RedisValue[] now = [clock.GetUtcNow().UtcTicks];
-        if (!_large)
+        switch (_hints[key])
         {
-            return Noted((byte[]?)await RedisHashCacheScripts.Get.EvaluateAsync(database, [fullKey], now).WaitAsync(token).ConfigureAwait(false));
+            case Reading.Script:
+                var small = (byte[]?)await RedisHashCacheScripts.Get.EvaluateAsync(database, [fullKey], Now()).WaitAsync(token).ConfigureAwait(false);
+                _hints.Note(key, small?.Length, slides: true);
+                return small;
+
+            case Reading.Plain:
+                var entry = await database.HashGetAsync(fullKey, SlidingAndData).WaitAsync(token).ConfigureAwait(false);
+                var plain = (byte[]?)entry[1];
+                if (Slides(entry[0]))
+                {
+                    _hints.Note(key, plain?.Length, slides: true);
+                    await RedisHashCacheScripts.Slide.EvaluateAsync(database, [fullKey], Now()).WaitAsync(token).ConfigureAwait(false);
+                }
+
+                return plain;
+
+            default:
+                var data = database.HashGetAsync(fullKey, Data);
+                var slide = RedisHashCacheScripts.Slide.SendByHash(database, [fullKey], Now());
+                var value = (byte[]?)await data.WaitAsync(token).ConfigureAwait(false);
+                _hints.Note(key, value?.Length, await SlidAsync(database, fullKey, slide).WaitAsync(token).ConfigureAwait(false));
+                return value;
         }
-
-        var data = database.HashGetAsync(fullKey, Data);
-        var slide = RedisHashCacheScripts.Slide.SendByHash(database, [fullKey], now);
-        var value = await data.WaitAsync(token).ConfigureAwait(false);
-        await EndSlideAsync(database, fullKey, slide).WaitAsync(token).ConfigureAwait(false);
-        return Noted(value);
-    }
-
-    private byte[]? Noted(byte[]? value)
-    {
-        if (value is not null && value.Length > LargeValue != _large)
-        {
-            _large = !_large;
-        }
-
-        return value;
     }
 
     public bool TryGet(string key, IBufferWriter<byte> destination)
@@ -70,10 +84,25 @@ internal sealed class RedisHashCache(RedisConnection connection, IOptions<RedisH
         ArgumentNullException.ThrowIfNull(destination);
         var (database, fullKey) = Begin(key);
         var data = database.HashGetLeaseAsync(fullKey, Data);
-        var slide = RedisHashCacheScripts.Slide.SendByHash(database, [fullKey], [clock.GetUtcNow().UtcTicks]);
-        using var lease = Wait(data);
-        EndSlide(database, fullKey, slide);
-        return Write(lease, destination);
+        if (_hints[key] == Reading.Plain)
+        {
+            var sliding = database.HashGetAsync(fullKey, Sliding);
+            using var lease = Wait(data);
+            if (Slides(Wait(sliding)))
+            {
+                _hints.Note(key, lease?.Length, slides: true);
+                RedisHashCacheScripts.Slide.Evaluate(database, [fullKey], Now());
+            }
+
+            return Write(lease, destination);
+        }
+        else
+        {
+            var slide = RedisHashCacheScripts.Slide.SendByHash(database, [fullKey], Now());
+            using var lease = Wait(data);
+            _hints.Note(key, lease?.Length, Slid(database, fullKey, slide));
+            return Write(lease, destination);
+        }
     }
 
     public async ValueTask<bool> TryGetAsync(string key, IBufferWriter<byte> destination, CancellationToken token = default)
@@ -81,10 +110,25 @@ internal sealed class RedisHashCache(RedisConnection connection, IOptions<RedisH
         ArgumentNullException.ThrowIfNull(destination);
         var (database, fullKey) = await BeginAsync(key, token).ConfigureAwait(false);
         var data = database.HashGetLeaseAsync(fullKey, Data);
-        var slide = RedisHashCacheScripts.Slide.SendByHash(database, [fullKey], [clock.GetUtcNow().UtcTicks]);
-        using var lease = await data.WaitAsync(token).ConfigureAwait(false);
-        await EndSlideAsync(database, fullKey, slide).WaitAsync(token).ConfigureAwait(false);
-        return Write(lease, destination);
+        if (_hints[key] == Reading.Plain)
+        {
+            var sliding = database.HashGetAsync(fullKey, Sliding);
+            using var lease = await data.WaitAsync(token).ConfigureAwait(false);
+            if (Slides(await sliding.WaitAsync(token).ConfigureAwait(false)))
+            {
+                _hints.Note(key, lease?.Length, slides: true);
+                await RedisHashCacheScripts.Slide.EvaluateAsync(database, [fullKey], Now()).WaitAsync(token).ConfigureAwait(false);
+            }
+
+            return Write(lease, destination);
+        }
+        else
+        {
+            var slide = RedisHashCacheScripts.Slide.SendByHash(database, [fullKey], Now());
+            using var lease = await data.WaitAsync(token).ConfigureAwait(false);
+            _hints.Note(key, lease?.Length, await SlidAsync(database, fullKey, slide).WaitAsync(token).ConfigureAwait(false));
+            return Write(lease, destination);
+        }
     }
 
     public void Set(string key, byte[] value, DistributedCacheEntryOptions options)
@@ -117,6 +161,8 @@ internal sealed class RedisHashCache(RedisConnection connection, IOptions<RedisH
         {
             RedisHashCacheScripts.Set.Evaluate(database, [fullKey], arguments);
         }
+
+        _hints.Note(key, value.Length, options.SlidingExpiration is not null);
     }
 
     public async ValueTask SetAsync(string key, ReadOnlySequence<byte> value, DistributedCacheEntryOptions options, CancellationToken token = default)
@@ -137,18 +183,20 @@ internal sealed class RedisHashCache(RedisConnection connection, IOptions<RedisH
         {
             await RedisHashCacheScripts.Set.EvaluateAsync(database, [fullKey], arguments).ConfigureAwait(false);
         }
+
+        _hints.Note(key, value.Length, options.SlidingExpiration is not null);
     }
 
     public void Refresh(string key)
     {
         var (database, fullKey) = Begin(key);
-        RedisHashCacheScripts.Slide.Evaluate(database, [fullKey], [clock.GetUtcNow().UtcTicks]);
+        RedisHashCacheScripts.Slide.Evaluate(database, [fullKey], Now());
     }
 
     public async Task RefreshAsync(string key, CancellationToken token = default)
     {
         var (database, fullKey) = await BeginAsync(key, token).ConfigureAwait(false);
-        await RedisHashCacheScripts.Slide.EvaluateAsync(database, [fullKey], [clock.GetUtcNow().UtcTicks]).WaitAsync(token).ConfigureAwait(false);
+        await RedisHashCacheScripts.Slide.EvaluateAsync(database, [fullKey], Now()).WaitAsync(token).ConfigureAwait(false);
     }
 
     public void Remove(string key)
@@ -201,7 +249,7 @@ internal sealed class RedisHashCache(RedisConnection connection, IOptions<RedisH
         ];
     }
 
-    private static bool IsLarge(ReadOnlySequence<byte> value) => value.Length > LargeValue;
+    private static bool IsLarge(ReadOnlySequence<byte> value) => value.Length > ReadingHints.LargeValue;
 
     /// <summary>
     /// The same as the script, as a transaction. The transaction succeeds even where a command in it fails (a key of another
@@ -228,27 +276,33 @@ internal sealed class RedisHashCache(RedisConnection connection, IOptions<RedisH
         return true;
     }
 
-    private async Task EndSlideAsync(IDatabase database, RedisKey key, Task<RedisResult> slide)
+    private RedisValue[] Now() => [clock.GetUtcNow().UtcTicks];
+
+    private static bool Slides(RedisValue sliding) => sliding.TryParse(out long ticks) && ticks >= 0;
+
+    /// <summary>Whether the entry is one that slides, once it has been slid.</summary>
+    private async Task<bool> SlidAsync(IDatabase database, RedisKey key, Task<RedisResult> slide)
     {
         try
         {
-            await slide.ConfigureAwait(false);
+            return (bool)await slide.ConfigureAwait(false);
         }
         catch (RedisServerException exception) when (RedisScript.IsMissing(exception))
         {
-            await RedisHashCacheScripts.Slide.SendSource(database, [key], [clock.GetUtcNow().UtcTicks]).ConfigureAwait(false);
+            return (bool)await RedisHashCacheScripts.Slide.SendSource(database, [key], Now()).ConfigureAwait(false);
         }
     }
 
-    private void EndSlide(IDatabase database, RedisKey key, Task<RedisResult> slide)
+    /// <summary>As <see cref="SlidAsync"/>, on the calling thread.</summary>
+    private bool Slid(IDatabase database, RedisKey key, Task<RedisResult> slide)
     {
         try
         {
-            Wait(slide);
+            return (bool)Wait(slide);
         }
         catch (RedisServerException exception) when (RedisScript.IsMissing(exception))
         {
-            RedisHashCacheScripts.Slide.EvaluateSource(database, [key], [clock.GetUtcNow().UtcTicks]);
+            return (bool)RedisHashCacheScripts.Slide.EvaluateSource(database, [key], Now());
         }
     }
 

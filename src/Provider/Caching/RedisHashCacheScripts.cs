@@ -43,10 +43,10 @@ internal static class RedisHashCacheScripts
 
         """ + SlideEntry + "return entry[3]");
 
-    /// <summary>Slides. Answers nothing of interest.</summary>
+    /// <summary>Slides. Answers 1 if the entry is one that slides, else 0.</summary>
     public static RedisScript Slide { get; } = new(
         """
         local entry = redis.call('HMGET', KEYS[1], 'absexp', 'sldexp')
 
-        """ + SlideEntry + "return 1");
+        """ + SlideEntry + "return sliding >= 0 and 1 or 0");
 }
