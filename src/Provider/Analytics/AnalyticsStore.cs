@@ -101,7 +101,8 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
             switch (record.Kind)
             {
                 case RecordKind.Ended:
-                    leaving.Add(_live.LeaveAsync(database, record.SessionId, record.At, record.Text, Now));
+                    leaving.Add(_live.LeaveAsync(
+                        database, record.SessionId, record.At, record.Text, Now, createdBy: record.Text == EndReasons.Expired ? record.At : long.MaxValue));
                     break;
                 case RecordKind.Moved:
                     var formerId = Guid.Parse(record.Text!);
@@ -196,7 +197,14 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
             return null;
         }
 
-        return await _live.LeaveAsync(database, id, over, EndReasons.Expired, now).ConfigureAwait(false);
+        var end = await _live.LeaveAsync(database, id, over, EndReasons.Expired, now, createdBy: over).ConfigureAwait(false);
+        if (end is null)
+        {
+            // Another server's, or a later session of the same id, which is looked at again when its time is over.
+            await _live.KeepAsync(database, id, now + hash.Timeouts.IdleTimeout.TotalMilliseconds).ConfigureAwait(false);
+        }
+
+        return end;
     }
 
     public async Task SampleAsync(IDatabase? database = null)

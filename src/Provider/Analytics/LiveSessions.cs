@@ -53,8 +53,9 @@ internal sealed class LiveSessions(SessionKeys keys)
 
     /// <summary>
     /// KEYS as <see cref="Enter"/>. ARGV: id, now, since when ends are remembered, for how long, why it ended ('' if its life
-    /// goes on under another id), when. Answers its creation time to whoever takes it out; false to all others. News of an expiry
-    /// may come when the browser has come back and the id is another session's, which it must not end.
+    /// goes on under another id), the latest creation that this can be about. Answers its creation time to whoever takes it
+    /// out; false to all others. News of an expiry may come when the browser has come back and the id is another session's, which
+    /// it must not end.
     /// </summary>
     private static readonly RedisScript Leave = new(
         """
@@ -63,7 +64,7 @@ internal sealed class LiveSessions(SessionKeys keys)
           if not redis.call('ZSCORE', KEYS[1], old) then redis.call('HDEL', KEYS[2], old) end
         end
         local known = redis.call('HGET', KEYS[2], ARGV[1])
-        if ARGV[5] == 'ended:expired' and tonumber(known) and tonumber(known) > tonumber(ARGV[6]) then return false end
+        if tonumber(known) and tonumber(known) > tonumber(ARGV[6]) then return false end
         local first = redis.call('ZADD', KEYS[3], 'NX', ARGV[2], ARGV[1])
         redis.call('PEXPIRE', KEYS[3], ARGV[4])
         if redis.call('ZREM', KEYS[1], ARGV[1]) == 1 then
@@ -110,13 +111,14 @@ internal sealed class LiveSessions(SessionKeys keys)
     /// <param name="at">When it ended, Unix milliseconds.</param>
     /// <param name="reason">Why; null if its life goes on under another id, which nobody counts.</param>
     /// <param name="now">The time, Unix milliseconds.</param>
-    public async Task<SessionEnd?> LeaveAsync(IDatabase database, Guid id, long at, string? reason, long now)
+    /// <param name="createdBy">What was created later is another session of the same id, and stays.</param>
+    public async Task<SessionEnd?> LeaveAsync(IDatabase database, Guid id, long at, string? reason, long now, long createdBy = long.MaxValue)
     {
         var remembered = (long)Remembered.TotalMilliseconds;
         var reply = await Leave.EvaluateAsync(
             database,
             KeysOf(id),
-            [id.ToString(), now, now - remembered, remembered, reason is null ? "" : Ended + reason, at]).ConfigureAwait(false);
+            [id.ToString(), now, now - remembered, remembered, reason is null ? "" : Ended + reason, createdBy]).ConfigureAwait(false);
         return reason is not null && long.TryParse((string?)reply, CultureInfo.InvariantCulture, out var created)
             ? new SessionEnd(id, reason, at, created)
             : null;

@@ -282,6 +282,24 @@ public abstract class AnalyticsTests : ServerTest
     }
 
     [Fact]
+    public async Task A_server_whose_clock_is_hours_ahead_leaves_nothing_that_a_sweep_cannot_clear()
+    {
+        var site = await StartHostAsync(o => o.SweepInterval = TimeSpan.FromDays(10));
+        var now = _clock.GetUtcNow().ToUnixTimeMilliseconds();
+        var created = now + (long)TimeSpan.FromHours(2).TotalMilliseconds;
+        site.Services.GetRequiredService<AnalyticsWriter>().Add(new AnalyticsRecord(RecordKind.Used, now, Guid.NewGuid(), created, 1_200_000));
+        await FlushAsync(site);
+        for (var minutes = 0; minutes < 150; minutes += 25)
+        {
+            _clock.Advance(TimeSpan.FromMinutes(25));
+            await SweepAsync(site).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        }
+
+        Assert.Equal(1, (await Analytics(site).GetDailyReportAsync(Today)).Expired);
+        Assert.Equal(0, (await Analytics(site).GetMetricsAsync()).TotalSessions);
+    }
+
+    [Fact]
     public async Task What_does_not_fit_into_the_queue_is_dropped_and_counted()
     {
         var site = await StartHostAsync(o => o.QueueCapacity = 10);
