@@ -281,30 +281,12 @@ internal sealed class RedisHashCache(RedisConnection connection, IOptions<RedisH
     private static bool Slides(RedisValue sliding) => sliding.TryParse(out long ticks) && ticks >= 0;
 
     /// <summary>Whether the entry is one that slides, once it has been slid.</summary>
-    private async Task<bool> SlidAsync(IDatabase database, RedisKey key, Task<RedisResult> slide)
-    {
-        try
-        {
-            return (bool)await slide.ConfigureAwait(false);
-        }
-        catch (RedisServerException exception) when (RedisScript.IsMissing(exception))
-        {
-            return (bool)await RedisHashCacheScripts.Slide.SendSource(database, [key], Now()).ConfigureAwait(false);
-        }
-    }
+    private async Task<bool> SlidAsync(IDatabase database, RedisKey key, Task<RedisResult> slide) =>
+        (bool)await RedisHashCacheScripts.Slide.EndAsync(slide, database, [key], Now()).ConfigureAwait(false);
 
     /// <summary>As <see cref="SlidAsync"/>, on the calling thread.</summary>
-    private bool Slid(IDatabase database, RedisKey key, Task<RedisResult> slide)
-    {
-        try
-        {
-            return (bool)Wait(slide);
-        }
-        catch (RedisServerException exception) when (RedisScript.IsMissing(exception))
-        {
-            return (bool)RedisHashCacheScripts.Slide.EvaluateSource(database, [key], Now());
-        }
-    }
+    private bool Slid(IDatabase database, RedisKey key, Task<RedisResult> slide) =>
+        (bool)RedisHashCacheScripts.Slide.End(slide, database, [key], Now());
 
     /// <summary>Waits on the client's own reply, with no continuation in between that would need a pool thread.</summary>
     private static T Wait<T>(Task<T> reply) => reply.GetAwaiter().GetResult();

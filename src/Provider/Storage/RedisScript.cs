@@ -43,15 +43,32 @@ internal sealed class RedisScript(string source)
         exception is RedisServerException && exception.Message.StartsWith("NOSCRIPT", StringComparison.Ordinal);
 
     /// <summary>One round trip; two on a server that does not know the script yet.</summary>
-    public async Task<RedisResult> EvaluateAsync(IDatabaseAsync database, RedisKey[] keys, RedisValue[] values)
+    public Task<RedisResult> EvaluateAsync(IDatabaseAsync database, RedisKey[] keys, RedisValue[] values) =>
+        EndAsync(SendByHash(database, keys, values), database, keys, values);
+
+    /// <summary>The reply to what <see cref="SendByHash"/> sent; on a server that does not know the script, by its source.</summary>
+    public async Task<RedisResult> EndAsync(Task<RedisResult> sent, IDatabaseAsync database, RedisKey[] keys, RedisValue[] values)
     {
         try
         {
-            return await SendByHash(database, keys, values).ConfigureAwait(false);
+            return await sent.ConfigureAwait(false);
         }
         catch (RedisServerException exception) when (IsMissing(exception))
         {
             return await SendSource(database, keys, values).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>As <see cref="EndAsync"/>, for a caller that cannot await.</summary>
+    public RedisResult End(Task<RedisResult> sent, IDatabase database, RedisKey[] keys, RedisValue[] values)
+    {
+        try
+        {
+            return sent.GetAwaiter().GetResult();
+        }
+        catch (RedisServerException exception) when (IsMissing(exception))
+        {
+            return EvaluateSource(database, keys, values);
         }
     }
 }
