@@ -26,7 +26,7 @@ internal static class LoadGenerator
             var words = line.Split(' ');
             if (words[0] == "fill")
             {
-                cookies[Number(words[1])] = await FillAsync(Number(words[1]), Number(words[2]));
+                cookies[Number(words[1])] = await FillAsync(Number(words[1]), Sessions, Number(words[2]));
                 Console.WriteLine("ok");
             }
             else
@@ -38,11 +38,12 @@ internal static class LoadGenerator
 
     private static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);
 
-    private static async Task<string[]> FillAsync(int port, int bytes)
+    /// <summary>Creates sessions of ten fields that add up to some bytes. Answers their cookies.</summary>
+    public static async Task<string[]> FillAsync(int port, int sessions, int bytes)
     {
         using var client = new HttpClient(new SocketsHttpHandler { UseCookies = false });
-        var cookies = new string[Sessions];
-        for (var i = 0; i < Sessions; i++)
+        var cookies = new string[sessions];
+        for (var i = 0; i < sessions; i++)
         {
             using var response = await client.GetAsync(new Uri($"http://127.0.0.1:{port}/fill/{bytes}"));
             response.EnsureSuccessStatusCode();

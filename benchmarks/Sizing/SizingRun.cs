@@ -95,10 +95,10 @@ internal sealed class SizingRun(string redis, IServer admin)
         {
             var port = EmbeddedGarnet.FreePort();
             using var site = await ChildProcess.StartSiteAsync(contender, redis, port);
-            await FillAsync(port, 100, 200);
+            await LoadGenerator.FillAsync(port, 100, 200);
             await admin.FlushAllDatabasesAsync();
             var before = await InfoAsync("memory", "used_memory");
-            await FillAsync(port, Sessions, 200);
+            await LoadGenerator.FillAsync(port, Sessions, 200);
             await QuietAsync();
             _text.AppendLine(CultureInfo.InvariantCulture, $"| {contender} | {(await InfoAsync("memory", "used_memory") - before) / Sessions:N0} |");
         }
@@ -122,7 +122,7 @@ internal sealed class SizingRun(string redis, IServer admin)
             foreach (var size in new[] { 1_000, 10_000, 100_000 })
             {
                 await admin.FlushAllDatabasesAsync();
-                var cookies = await FillAsync(port, Cookies, size);
+                var cookies = await LoadGenerator.FillAsync(port, Cookies, size);
                 foreach (var (path, what) in new[] { ("/read-async", "reads"), ("/write", "reads and writes") })
                 {
                     await DriveAsync(port, path, cookies);
@@ -180,20 +180,6 @@ internal sealed class SizingRun(string redis, IServer admin)
                 response.EnsureSuccessStatusCode();
             }
         }));
-    }
-
-    private static async Task<string[]> FillAsync(int port, int sessions, int bytes)
-    {
-        using var client = new HttpClient(new SocketsHttpHandler { UseCookies = false });
-        var cookies = new string[sessions];
-        for (var i = 0; i < sessions; i++)
-        {
-            using var response = await client.GetAsync(new Uri($"http://127.0.0.1:{port}/fill/{bytes}"));
-            response.EnsureSuccessStatusCode();
-            cookies[i] = response.Headers.GetValues("Set-Cookie").Single().Split(';')[0];
-        }
-
-        return cookies;
     }
 
     /// <summary>Until nothing but our own question reaches Redis: what is sent behind the response, or by a timer, has been sent.</summary>

@@ -186,7 +186,7 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
             }
         }
 
-        await SampleAsync(database).ConfigureAwait(false);
+        await SampleAsync().ConfigureAwait(false);
     }
 
     private async Task<SessionEnd?> SettleAsync(IDatabase database, Guid id, long over, long now)
@@ -207,9 +207,9 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
         return end;
     }
 
-    public async Task SampleAsync(IDatabase? database = null)
+    public async Task SampleAsync()
     {
-        database ??= await DatabaseAsync().ConfigureAwait(false);
+        var database = await DatabaseAsync().ConfigureAwait(false);
         var now = Now;
         var hour = DateTimeOffset.FromUnixTimeMilliseconds(now).UtcDateTime.Hour;
         var live = await _live.CountAsync(database, now).ConfigureAwait(false);

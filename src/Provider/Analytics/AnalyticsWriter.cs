@@ -44,25 +44,10 @@ internal sealed class AnalyticsWriter : BackgroundService
         }
     }
 
+    /// <summary>What waits when the host stops is flushed by <see cref="StopAsync"/>.</summary>
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(
-        EveryAsync(_options.FlushInterval, _ => FlushAsync(), stoppingToken),
-        EveryAsync(_options.SweepInterval, token => CountingAsync(_store.SweepAsync(token)), stoppingToken));
-
-    private async Task EveryAsync(TimeSpan interval, Func<CancellationToken, Task> work, CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(interval, _timeouts.Clock);
-        try
-        {
-            while (await timer.WaitForNextTickAsync(stoppingToken).ConfigureAwait(false))
-            {
-                await work(stoppingToken).ConfigureAwait(false);
-            }
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // The host stops; what waits is flushed below.
-        }
-    }
+        Recurring.EveryAsync(_options.FlushInterval, _timeouts.Clock, _ => FlushAsync(), stoppingToken),
+        Recurring.EveryAsync(_options.SweepInterval, _timeouts.Clock, token => CountingAsync(_store.SweepAsync(token)), stoppingToken));
 
     public override async Task StopAsync(CancellationToken cancellationToken)
     {

@@ -27,7 +27,7 @@ internal sealed class LiveSessions(SessionKeys keys)
     /// next session of the id began.
     /// </summary>
     private static readonly RedisScript Enter = new(
-        """
+        $$"""
         local known = redis.call('HGET', KEYS[2], ARGV[1])
         local ended = redis.call('ZSCORE', KEYS[3], ARGV[1])
         if ended then
@@ -46,7 +46,7 @@ internal sealed class LiveSessions(SessionKeys keys)
           if redis.call('PTTL', KEYS[i]) < tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[i], ARGV[4]) end
         end
         if over and known and tonumber(ARGV[3]) > tonumber(known) then
-          return {'ended:expired', string.format('%.0f', math.min(tonumber(over), tonumber(ARGV[3]))), known}
+          return {'{{Ended + EndReasons.Expired}}', string.format('%.0f', math.min(tonumber(over), tonumber(ARGV[3]))), known}
         end
         return false
         """);

@@ -19,26 +19,12 @@ internal sealed class UserIndexPruner(
     IOptions<UserIndexOptions> options,
     ILogger<UserIndexPruner> logger) : BackgroundService
 {
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override Task ExecuteAsync(CancellationToken stoppingToken)
     {
         var interval = options.Value.PruneInterval;
-        if (interval <= TimeSpan.Zero)
-        {
-            return;
-        }
-
-        using var timer = new PeriodicTimer(interval, timeouts.Clock);
-        try
-        {
-            while (await timer.WaitForNextTickAsync(stoppingToken).ConfigureAwait(false))
-            {
-                await PruneIfFirstAsync(interval, stoppingToken).ConfigureAwait(false);
-            }
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // The host stops.
-        }
+        return interval <= TimeSpan.Zero
+            ? Task.CompletedTask
+            : Recurring.EveryAsync(interval, timeouts.Clock, token => PruneIfFirstAsync(interval, token), stoppingToken);
     }
 
     private async Task PruneIfFirstAsync(TimeSpan interval, CancellationToken stoppingToken)
