@@ -1,21 +1,13 @@
 using System.Net;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Time.Testing;
 using RedisSessions.Analytics;
 using RedisSessions.Tests.Users;
 
 namespace RedisSessions.Tests.Analytics;
 
 /// <summary>Figures that equal what happened, whichever server it happened on.</summary>
-public abstract class AnalyticsTests : ServerTest
+public abstract class AnalyticsTests(RedisServer server) : AnalyticsTest(server)
 {
-    private static readonly DateTimeOffset Morning = new(2026, 11, 24, 8, 0, 0, TimeSpan.Zero);
-    private static readonly DateOnly Today = new(2026, 11, 24);
-    private readonly FakeTimeProvider _clock = new(Morning);
-
-    protected AnalyticsTests(RedisServer server)
-        : base(server) => Fleet = new Fleet { Clock = _clock };
-
     protected Task<Site> StartHostAsync(Action<SessionAnalyticsOptions>? options = null, string? redis = null) => StartAsync(
         app =>
         {
@@ -37,12 +29,6 @@ public abstract class AnalyticsTests : ServerTest
             return next(context);
         }),
         logLevel: LogLevel.Error);
-
-    protected static ISessionAnalytics Analytics(Site site) => site.Services.GetRequiredService<ISessionAnalytics>();
-
-    protected static Task FlushAsync(Site site) => site.Services.GetRequiredService<AnalyticsWriter>().FlushAsync();
-
-    protected static Task SweepAsync(Site site) => site.Services.GetRequiredService<AnalyticsStore>().SweepAsync(CancellationToken.None);
 
     protected async Task RunDayAsync(int sessions, int users)
     {
@@ -73,7 +59,7 @@ public abstract class AnalyticsTests : ServerTest
 
         // Noon: a tenth signs out, a tenth is revoked, a tenth is stolen and so destroyed; a tenth expires unseen. Those whose
         // creation was lost sign out as well.
-        _clock.Advance(TimeSpan.FromHours(4) - TimeSpan.FromSeconds(1));
+        Clock.Advance(TimeSpan.FromHours(4) - TimeSpan.FromSeconds(1));
         var tenth = sessions / 10;
         var api = hosts[0].Services.GetRequiredService<IUserSessions>();
         await Parallel.ForEachAsync(Enumerable.Range(0, 4 * tenth), parallel, async (i, _) =>
@@ -108,7 +94,7 @@ public abstract class AnalyticsTests : ServerTest
         hosts[1] = await StartHostAsync(Configure);
         await FlushAsync(hosts[0]);
         await FlushAsync(hosts[2]);
-        _clock.Advance(TimeSpan.FromMinutes(30));
+        Clock.Advance(TimeSpan.FromMinutes(30));
         await Task.WhenAll(hosts.Select(SweepAsync));
 
         var report = await Analytics(hosts[1]).GetDailyReportAsync(Today);
@@ -157,7 +143,7 @@ public abstract class AnalyticsTests : ServerTest
         var id = await browser.GetAsync("/id");
         foreach (var name in new[] { "view", "add", "view", "pay" })
         {
-            _clock.Advance(TimeSpan.FromSeconds(0.5));
+            Clock.Advance(TimeSpan.FromSeconds(0.5));
             await browser.GetAsync($"/track/{name}");
         }
 
@@ -199,7 +185,7 @@ public abstract class AnalyticsTests : ServerTest
         Assert.Empty(await Analytics(site).GetEventsAsync(formerId));
 
         // Used since it was entered, on a server whose record was lost: its hash is there, whatever the entry says.
-        _clock.Advance(TimeSpan.FromMinutes(25));
+        Clock.Advance(TimeSpan.FromMinutes(25));
         await SweepAsync(site);
         Assert.Equal(1, (await Analytics(site).GetMetricsAsync()).TotalSessions);
         Assert.Equal(0, (await Analytics(site).GetDailyReportAsync(Today)).Expired);
@@ -217,7 +203,7 @@ public abstract class AnalyticsTests : ServerTest
         browser.Headers["X-User"] = "ann";
         await browser.GetAsync("/set/a/1");
         var id = await browser.GetAsync("/id");
-        _clock.Advance(TimeSpan.FromSeconds(0.25));
+        Clock.Advance(TimeSpan.FromSeconds(0.25));
         await second.Services.GetRequiredService<IUserSessions>().RevokeAsync("ann", id);
         await FlushAsync(second);
         Assert.Equal(0, (await Analytics(first).GetDailyReportAsync(Today)).Revoked);
@@ -241,7 +227,7 @@ public abstract class AnalyticsTests : ServerTest
         var id = await browser.GetAsync("/id");
         await FlushAsync(site);
         await (await DatabaseAsync()).KeyDeleteAsync(KeyOf(id));
-        _clock.Advance(TimeSpan.FromMinutes(22));
+        Clock.Advance(TimeSpan.FromMinutes(22));
         if (swept)
         {
             await SweepAsync(site);
@@ -254,7 +240,7 @@ public abstract class AnalyticsTests : ServerTest
         Assert.Equal(id, await browser.GetAsync("/id"));
         await FlushAsync(site);
         Assert.Equal(1, (await Analytics(site).GetMetricsAsync()).TotalSessions);
-        _clock.Advance(TimeSpan.FromSeconds(0.5));
+        Clock.Advance(TimeSpan.FromSeconds(0.5));
         await browser.GetAsync("/destroy");
         await FlushAsync(site);
         var report = await Analytics(site).GetDailyReportAsync(Today);
@@ -272,8 +258,8 @@ public abstract class AnalyticsTests : ServerTest
         var id = await browser.GetAsync("/id");
         await FlushAsync(first);
         await (await DatabaseAsync()).KeyDeleteAsync(KeyOf(id));
-        second.Services.GetRequiredService<AnalyticsWriter>().Add(new AnalyticsRecord(RecordKind.Ended, _clock.GetUtcNow().ToUnixTimeMilliseconds(), Guid.Parse(id), Text: EndReasons.Expired));
-        _clock.Advance(TimeSpan.FromSeconds(0.5));
+        second.Services.GetRequiredService<AnalyticsWriter>().Add(new AnalyticsRecord(RecordKind.Ended, Clock.GetUtcNow().ToUnixTimeMilliseconds(), Guid.Parse(id), Text: EndReasons.Expired));
+        Clock.Advance(TimeSpan.FromSeconds(0.5));
         await browser.GetAsync("/set/a/2");
         await FlushAsync(first);
         await FlushAsync(second);
@@ -285,13 +271,13 @@ public abstract class AnalyticsTests : ServerTest
     public async Task A_server_whose_clock_is_hours_ahead_leaves_nothing_that_a_sweep_cannot_clear()
     {
         var site = await StartHostAsync(o => o.SweepInterval = TimeSpan.FromDays(10));
-        var now = _clock.GetUtcNow().ToUnixTimeMilliseconds();
+        var now = Clock.GetUtcNow().ToUnixTimeMilliseconds();
         var created = now + (long)TimeSpan.FromHours(2).TotalMilliseconds;
         site.Services.GetRequiredService<AnalyticsWriter>().Add(new AnalyticsRecord(RecordKind.Used, now, Guid.NewGuid(), created, 1_200_000));
         await FlushAsync(site);
         for (var minutes = 0; minutes < 150; minutes += 25)
         {
-            _clock.Advance(TimeSpan.FromMinutes(25));
+            Clock.Advance(TimeSpan.FromMinutes(25));
             await SweepAsync(site).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
         }
 

@@ -1,18 +1,9 @@
-using Microsoft.Extensions.Time.Testing;
-using RedisSessions.Analytics;
-
 namespace RedisSessions.Tests.Analytics;
 
 /// <summary>Expiries that Redis itself tells of, as they happen; no sweep runs here before it is called.</summary>
-public abstract class ExpirationTests : ServerTest
+public abstract class ExpirationTests(RedisServer server) : AnalyticsTest(server)
 {
     private const int Sessions = 40;
-    private static readonly DateTimeOffset Morning = new(2026, 11, 24, 8, 0, 0, TimeSpan.Zero);
-    private static readonly DateOnly Today = new(2026, 11, 24);
-    private readonly FakeTimeProvider _clock = new(Morning);
-
-    protected ExpirationTests(RedisServer server)
-        : base(server) => Fleet = new Fleet { Clock = _clock };
 
     private Task<Site> StartHostAsync() => StartAsync(Pages.Map, addOns: builder => builder.AddAnalytics(o => o.SweepInterval = TimeSpan.FromDays(10)));
 
@@ -34,7 +25,7 @@ public abstract class ExpirationTests : ServerTest
             async () =>
             {
                 await ExpireAsync(await CreateAsync());
-                await FlushAsync();
+                await FlushAllAsync();
                 return await ExpiredAsync() > 0;
             },
             what: "a server hears of an expiry");
@@ -45,9 +36,9 @@ public abstract class ExpirationTests : ServerTest
             ids.Add(await CreateAsync());
         }
 
-        await FlushAsync();
+        await FlushAllAsync();
         var heard = await ExpiredAsync();
-        _clock.Advance(TimeSpan.FromMinutes(10));
+        Clock.Advance(TimeSpan.FromMinutes(10));
         foreach (var id in ids)
         {
             await ExpireAsync(id);
@@ -56,19 +47,19 @@ public abstract class ExpirationTests : ServerTest
         await Eventually.TrueAsync(
             async () =>
             {
-                await FlushAsync();
+                await FlushAllAsync();
                 return await ExpiredAsync() >= heard + Sessions;
             },
             what: "all are counted");
-        var report = await AnalyticsOf(hosts[1]).GetDailyReportAsync(Today);
+        var report = await Analytics(hosts[1]).GetDailyReportAsync(Today);
         Assert.InRange(report.AverageDuration, (TimeSpan.FromMinutes(10) * Sessions / (Sessions + early)) - TimeSpan.FromMilliseconds(1), TimeSpan.FromMinutes(10));
 
         // What nobody heard of is found, and nothing is counted twice.
-        _clock.Advance(TimeSpan.FromHours(1));
-        await Task.WhenAll(hosts.Select(host => host.Services.GetRequiredService<AnalyticsStore>().SweepAsync(CancellationToken.None)));
-        await FlushAsync();
+        Clock.Advance(TimeSpan.FromHours(1));
+        await Task.WhenAll(hosts.Select(SweepAsync));
+        await FlushAllAsync();
         Assert.Equal(created, await ExpiredAsync());
-        Assert.Equal(0, (await AnalyticsOf(hosts[0]).GetMetricsAsync()).TotalSessions);
+        Assert.Equal(0, (await Analytics(hosts[0]).GetMetricsAsync()).TotalSessions);
 
         async Task<string> CreateAsync()
         {
@@ -79,18 +70,16 @@ public abstract class ExpirationTests : ServerTest
 
         Task ExpireAsync(string id) => database.KeyExpireAsync(KeyOf(id), TimeSpan.FromMilliseconds(1));
 
-        async Task FlushAsync()
+        async Task FlushAllAsync()
         {
             foreach (var host in hosts)
             {
-                await host.Services.GetRequiredService<AnalyticsWriter>().FlushAsync();
+                await FlushAsync(host);
             }
         }
 
-        async Task<long> ExpiredAsync() => (await AnalyticsOf(hosts[0]).GetDailyReportAsync(Today)).Expired;
+        async Task<long> ExpiredAsync() => (await Analytics(hosts[0]).GetDailyReportAsync(Today)).Expired;
     }
-
-    private static ISessionAnalytics AnalyticsOf(Site site) => site.Services.GetRequiredService<ISessionAnalytics>();
 }
 
 public sealed class ExpirationOnRedis(LocalRedis server) : ExpirationTests(server);
