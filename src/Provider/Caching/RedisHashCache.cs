@@ -42,9 +42,10 @@ internal sealed class RedisHashCache(RedisConnection connection, IOptions<RedisH
 
             default:
                 var data = database.HashGetAsync(fullKey, Data);
-                var slide = RedisHashCacheScripts.Slide.SendByHash(database, [fullKey], Now());
+                var (keys, now) = ((RedisKey[])[fullKey], Now());
+                var slide = RedisHashCacheScripts.Slide.SendByHash(database, keys, now);
                 var value = (byte[]?)Wait(data);
-                _hints.Note(key, value?.Length, Slid(database, fullKey, slide));
+                _hints.Note(key, value?.Length, (bool)RedisHashCacheScripts.Slide.End(slide, database, keys, now));
                 return value;
         }
     }
@@ -72,9 +73,10 @@ internal sealed class RedisHashCache(RedisConnection connection, IOptions<RedisH
 
             default:
                 var data = database.HashGetAsync(fullKey, Data);
-                var slide = RedisHashCacheScripts.Slide.SendByHash(database, [fullKey], Now());
+                var (keys, now) = ((RedisKey[])[fullKey], Now());
+                var slide = RedisHashCacheScripts.Slide.SendByHash(database, keys, now);
                 var value = (byte[]?)await data.WaitAsync(token).ConfigureAwait(false);
-                _hints.Note(key, value?.Length, await SlidAsync(database, fullKey, slide).WaitAsync(token).ConfigureAwait(false));
+                _hints.Note(key, value?.Length, (bool)await RedisHashCacheScripts.Slide.EndAsync(slide, database, keys, now).WaitAsync(token).ConfigureAwait(false));
                 return value;
         }
     }
@@ -98,9 +100,10 @@ internal sealed class RedisHashCache(RedisConnection connection, IOptions<RedisH
         }
         else
         {
-            var slide = RedisHashCacheScripts.Slide.SendByHash(database, [fullKey], Now());
+            var (keys, now) = ((RedisKey[])[fullKey], Now());
+            var slide = RedisHashCacheScripts.Slide.SendByHash(database, keys, now);
             using var lease = Wait(data);
-            _hints.Note(key, lease?.Length, Slid(database, fullKey, slide));
+            _hints.Note(key, lease?.Length, (bool)RedisHashCacheScripts.Slide.End(slide, database, keys, now));
             return Write(lease, destination);
         }
     }
@@ -124,9 +127,10 @@ internal sealed class RedisHashCache(RedisConnection connection, IOptions<RedisH
         }
         else
         {
-            var slide = RedisHashCacheScripts.Slide.SendByHash(database, [fullKey], Now());
+            var (keys, now) = ((RedisKey[])[fullKey], Now());
+            var slide = RedisHashCacheScripts.Slide.SendByHash(database, keys, now);
             using var lease = await data.WaitAsync(token).ConfigureAwait(false);
-            _hints.Note(key, lease?.Length, await SlidAsync(database, fullKey, slide).WaitAsync(token).ConfigureAwait(false));
+            _hints.Note(key, lease?.Length, (bool)await RedisHashCacheScripts.Slide.EndAsync(slide, database, keys, now).WaitAsync(token).ConfigureAwait(false));
             return Write(lease, destination);
         }
     }
@@ -279,14 +283,6 @@ internal sealed class RedisHashCache(RedisConnection connection, IOptions<RedisH
     private RedisValue[] Now() => [clock.GetUtcNow().UtcTicks];
 
     private static bool Slides(RedisValue sliding) => sliding.TryParse(out long ticks) && ticks >= 0;
-
-    /// <summary>Whether the entry is one that slides, once it has been slid.</summary>
-    private async Task<bool> SlidAsync(IDatabase database, RedisKey key, Task<RedisResult> slide) =>
-        (bool)await RedisHashCacheScripts.Slide.EndAsync(slide, database, [key], Now()).ConfigureAwait(false);
-
-    /// <summary>As <see cref="SlidAsync"/>, on the calling thread.</summary>
-    private bool Slid(IDatabase database, RedisKey key, Task<RedisResult> slide) =>
-        (bool)RedisHashCacheScripts.Slide.End(slide, database, [key], Now());
 
     /// <summary>Waits on the client's own reply, with no continuation in between that would need a pool thread.</summary>
     private static T Wait<T>(Task<T> reply) => reply.GetAwaiter().GetResult();

@@ -47,7 +47,10 @@ internal sealed class RedisScript(string source)
         EndAsync(SendByHash(database, keys, values), database, keys, values);
 
     /// <summary>The reply to what <see cref="SendByHash"/> sent; on a server that does not know the script, by its source.</summary>
-    public async Task<RedisResult> EndAsync(Task<RedisResult> sent, IDatabaseAsync database, RedisKey[] keys, RedisValue[] values)
+    public Task<RedisResult> EndAsync(Task<RedisResult> sent, IDatabaseAsync database, RedisKey[] keys, RedisValue[] values) =>
+        sent.IsCompletedSuccessfully ? sent : AwaitAsync(sent, database, keys, values);
+
+    private async Task<RedisResult> AwaitAsync(Task<RedisResult> sent, IDatabaseAsync database, RedisKey[] keys, RedisValue[] values)
     {
         try
         {
