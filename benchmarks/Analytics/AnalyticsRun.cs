@@ -3,7 +3,7 @@ using System.Globalization;
 using System.Text;
 using RedisSessions.Analytics;
 using RedisSessions.Benchmarks.Results;
-using RedisSessions.Storage;
+using RedisSessions.Redis;
 
 namespace RedisSessions.Benchmarks.Analytics;
 

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using RedisSessions.Benchmarks.Results;
+using RedisSessions.Redis;
 using RedisSessions.Users;
 using StackExchange.Redis;
 
@@ -118,7 +119,7 @@ internal static class UserIndexRun
             var services = new ServiceCollection().AddLogging(logging => logging.ClearProviders());
             services.AddRedisSession($"{redis},allowAdmin=true,syncTimeout=60000", o => o.KeyPrefix = prefix).AddUserIndex();
             var provider = services.BuildServiceProvider();
-            var database = await provider.GetRequiredService<UserIndex>().Hash.Connection.GetDatabaseAsync();
+            var database = await provider.GetRequiredService<RedisConnection>().GetDatabaseAsync();
             await database.ExecuteAsync("FLUSHALL");
             return new Rig(provider, database);
         }

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Mvc;
 using MvcSample.Models;
+using RedisSessions.Json;
 
 namespace MvcSample.Controllers;
 

@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc;
 using MvcSample.Models;
+using RedisSessions.Json;
 
 namespace MvcSample.Controllers;
 

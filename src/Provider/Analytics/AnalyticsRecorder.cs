@@ -1,3 +1,5 @@
+using RedisSessions.Clients;
+using RedisSessions.Redis;
 using RedisSessions.Sessions;
 using RedisSessions.Storage;
 
@@ -8,7 +10,21 @@ internal sealed class AnalyticsRecorder(AnalyticsWriter writer, SessionTimeouts 
 {
     public override TimeSpan HeartbeatInterval => TimeSpan.FromMinutes(1);
 
-    public override void Created(RedisSession session)
+    public override SessionAddOnOrder Order => SessionAddOnOrder.Observer;
+
+    public override void Committed(RedisSession session, SessionDelta delta, bool created)
+    {
+        if (created)
+        {
+            Created(session);
+        }
+        else if (delta.Metadata.TryGetValue(FieldNames.UserId, out var userId) && userId is not null)
+        {
+            SignedIn(session, userId);
+        }
+    }
+
+    private void Created(RedisSession session)
     {
         var context = session.Context;
         var device = UserAgents.DeviceName(context?.Request.Headers.UserAgent.ToString());
@@ -20,21 +36,12 @@ internal sealed class AnalyticsRecorder(AnalyticsWriter writer, SessionTimeouts 
         }
     }
 
-    public override void HeartbeatDue(RedisSession session)
+    public override void HeartbeatDue(SessionBeat beat)
     {
-        writer.Add(Entry(RecordKind.Used, session));
-        if (session.GetMetadata(FieldNames.UserId) is { } userId)
+        writer.Add(new AnalyticsRecord(RecordKind.Used, timeouts.Now, beat.Id, beat.Stored.CreatedAt, Ttl.Milliseconds(beat.Life)));
+        if (beat.Stored.GetMetadata(FieldNames.UserId) is { } userId)
         {
-            UserSeen(session, userId);
-        }
-    }
-
-    public override void Committing(RedisSession session, SessionDelta delta)
-    {
-        // Of a session that is not stored yet, its creation comes first.
-        if (session.Stored is not null && delta.Metadata.TryGetValue(FieldNames.UserId, out var userId) && userId is not null)
-        {
-            SignedIn(session, userId);
+            writer.Add(new AnalyticsRecord(RecordKind.UserSeen, timeouts.Now, beat.Id, Text: userId));
         }
     }
 
@@ -57,14 +64,11 @@ internal sealed class AnalyticsRecorder(AnalyticsWriter writer, SessionTimeouts 
     }
 
     private void UserSeen(RedisSession session, string userId) =>
-        writer.Add(new AnalyticsRecord(RecordKind.UserSeen, timeouts.Now, session.Identity, Text: userId));
+        writer.Add(new AnalyticsRecord(RecordKind.UserSeen, timeouts.Now, session.Identity.Id, Text: userId));
 
     private void Event(RedisSession session, string name) =>
-        writer.Add(new AnalyticsRecord(RecordKind.Event, timeouts.Now, session.Identity, Text: name));
+        writer.Add(new AnalyticsRecord(RecordKind.Event, timeouts.Now, session.Identity.Id, Text: name));
 
-    private AnalyticsRecord Entry(RecordKind kind, RedisSession session)
-    {
-        var life = session.Stored?.GetMilliseconds(FieldNames.IdleTimeout) ?? timeouts.IdleTimeout;
-        return new AnalyticsRecord(kind, timeouts.Now, session.Identity, session.Stored?.CreatedAt ?? timeouts.Now, SessionHash.Milliseconds(life));
-    }
+    private AnalyticsRecord Entry(RecordKind kind, RedisSession session) =>
+        new(kind, timeouts.Now, session.Identity.Id, session.Stored?.CreatedAt ?? timeouts.Now, Ttl.Milliseconds(session.Life));
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.Extensions.Options;
+using RedisSessions.Redis;
 using RedisSessions.Storage;
 using StackExchange.Redis;
 
@@ -9,7 +10,7 @@ namespace RedisSessions.Analytics;
 /// The figures in Redis. Each day has its own keys, which go with it: a hash of counters, a HyperLogLog of users, and sorted
 /// sets of devices and addresses.
 /// </summary>
-internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOptions<SessionAnalyticsOptions> options)
+internal sealed class AnalyticsStore(RedisConnection connection, SessionTimeouts timeouts, SessionKeys keys, IOptions<SessionAnalyticsOptions> options)
 {
     private const string OtherEvents = "(other)";
 
@@ -50,13 +51,13 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
 
     private TimeSpan Retention => TimeSpan.FromDays(Options.RetentionDays);
 
-    public long Now => hash.Timeouts.Now;
+    public long Now => timeouts.Now;
 
     public static DateOnly DayOf(long at) => DateOnly.FromDateTime(DateTimeOffset.FromUnixTimeMilliseconds(at).UtcDateTime);
 
     private string DayKey(DateOnly day, string what = "") => string.Create(CultureInfo.InvariantCulture, $"{keys.Prefix}stats:{day:yyyyMMdd}{what}");
 
-    private Task<IDatabase> DatabaseAsync() => hash.Connection.GetDatabaseAsync().AsTask();
+    private Task<IDatabase> DatabaseAsync() => connection.GetDatabaseAsync().AsTask();
 
     /// <summary>
     /// Writes a batch, pipelined, the day's counters summed first. Sessions are entered before any of them leaves, for a batch
@@ -201,7 +202,7 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
         if (end is null)
         {
             // Another server's, or a later session of the same id, which is looked at again when its time is over.
-            await _live.KeepAsync(database, id, now + hash.Timeouts.IdleTimeout.TotalMilliseconds).ConfigureAwait(false);
+            await _live.KeepAsync(database, id, now + timeouts.IdleTimeout.TotalMilliseconds).ConfigureAwait(false);
         }
 
         return end;
@@ -224,7 +225,7 @@ internal sealed class AnalyticsStore(SessionHash hash, SessionKeys keys, IOption
         var total = _live.CountAsync(database, now);
 
         // An entry's time is last use plus idle timeout, so what was used within the window is over after this.
-        var active = _live.CountAsync(database, Math.Max(now, now - (long)Options.ActiveWindow.TotalMilliseconds + (long)hash.Timeouts.IdleTimeout.TotalMilliseconds));
+        var active = _live.CountAsync(database, Math.Max(now, now - (long)Options.ActiveWindow.TotalMilliseconds + (long)timeouts.IdleTimeout.TotalMilliseconds));
         var today = await DayAsync(database, DayOf(now)).ConfigureAwait(false);
         return new SessionStatistics(
             await total.ConfigureAwait(false), await active.ConfigureAwait(false), today.UniqueUsers, today.SessionsPerUser, today.AverageDuration, today.TopUserAgents, today.TopAddresses);

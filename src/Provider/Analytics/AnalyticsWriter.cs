@@ -4,6 +4,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using RedisSessions.Diagnostics;
+using RedisSessions.Redis;
 using RedisSessions.Storage;
 
 namespace RedisSessions.Analytics;

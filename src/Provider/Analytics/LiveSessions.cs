@@ -1,4 +1,5 @@
 using System.Globalization;
+using RedisSessions.Redis;
 using RedisSessions.Storage;
 using StackExchange.Redis;
 

@@ -1,7 +1,7 @@
 using System.Buffers;
 using Microsoft.Extensions.Caching.Distributed;
 using Microsoft.Extensions.Options;
-using RedisSessions.Storage;
+using RedisSessions.Redis;
 using StackExchange.Redis;
 
 namespace RedisSessions.Caching;
@@ -248,7 +248,7 @@ internal sealed class RedisHashCache(RedisConnection connection, IOptions<RedisH
         [
             absolute?.UtcTicks ?? -1,
             entry.SlidingExpiration?.Ticks ?? -1,
-            ttl is { } time ? SessionHash.Milliseconds(time) : -1,
+            ttl is { } time ? Ttl.Milliseconds(time) : -1,
             value,
         ];
     }

@@ -3,7 +3,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using RedisSessions;
 using RedisSessions.Caching;
-using RedisSessions.Storage;
+using RedisSessions.Redis;
 
 namespace Microsoft.Extensions.DependencyInjection;
 

@@ -43,6 +43,20 @@ public sealed class RedisSessionOptions
     /// </summary>
     public TimeSpan? AbsoluteTimeout { get; set; }
 
+    /// <summary>
+    /// By how much a session may outlive its idle timeout, so that most requests need not write to Redis: the TTL is the idle
+    /// timeout plus this, and is extended when less than the idle timeout is left. Not negative; more than the idle timeout
+    /// counts as that. Zero extends it with every request. Default <see langword="null"/>: a twentieth of the session's
+    /// idle timeout, at most a minute. <see cref="AbsoluteTimeout"/> stays exact.
+    /// </summary>
+    public TimeSpan? SlidePrecision { get; set; }
+
+    /// <summary>
+    /// What becomes of a response whose session could not be committed. Default <see cref="CommitFailure.Throw"/>, for a
+    /// response that says that all is well would acknowledge a change that is lost.
+    /// </summary>
+    public CommitFailure CommitFailure { get; set; }
+
     /// <summary>This server's copies of sessions.</summary>
     public LocalCacheOptions LocalCache { get; } = new();
 

@@ -1,6 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
-using RedisSessions.Storage;
+using RedisSessions.Redis;
 using StackExchange.Redis;
 
 namespace RedisSessions;
@@ -23,6 +23,16 @@ internal sealed class RedisSessionOptionsValidator(IServiceProviderIsService ser
         if (options.AbsoluteTimeout is { } absolute && absolute < TimeSpan.FromMilliseconds(1))
         {
             errors.Add("RedisSessionOptions.AbsoluteTimeout is not positive. Write a positive time span, for example TimeSpan.FromHours(12), or null for no limit.");
+        }
+
+        if (options.SlidePrecision < TimeSpan.Zero)
+        {
+            errors.Add("RedisSessionOptions.SlidePrecision is negative. Write a time span, TimeSpan.Zero to extend the session with every request, or null for a twentieth of the idle timeout.");
+        }
+
+        if (!Enum.IsDefined(options.CommitFailure))
+        {
+            errors.Add("RedisSessionOptions.CommitFailure is no value of its enumeration. Write CommitFailure.Throw or CommitFailure.Log.");
         }
 
         if (options.LocalCache.SizeLimit < 0)

@@ -8,6 +8,7 @@ using Microsoft.Extensions.Options;
 using RedisSessions;
 using RedisSessions.Diagnostics;
 using RedisSessions.Preloading;
+using RedisSessions.Redis;
 using RedisSessions.Sessions;
 using RedisSessions.Storage;
 
@@ -21,7 +22,7 @@ public static class RedisSessionServiceCollectionExtensions
     /// <summary>
     /// Stores sessions in the Redis of this connection string. The application keeps <c>app.UseSession()</c> and
     /// <c>HttpContext.Session</c> and needs no other line; call it before or after <c>AddSession</c>, which sets the cookie
-    /// and the idle timeout. The connection is made when it is first needed, so Redis may be away at start-up.
+    /// and the idle timeout. The connection is begun at start-up and nobody waits for it, so Redis may be away then.
     /// </summary>
     /// <param name="services">The application's services.</param>
     /// <param name="configuration">A StackExchange.Redis connection string, such as <c>localhost:6379,password=...</c>.</param>
@@ -74,6 +75,8 @@ public static class RedisSessionServiceCollectionExtensions
         services.TryAddSingleton<SessionCookie>();
         services.TryAddSingleton<SessionCopies>();
         services.TryAddSingleton<SessionMetrics>();
+        services.TryAddSingleton<SessionAddOns>();
+        services.AddHostedService<ConnectAtStart>();
         services.AddMetrics();
         services.AddRouting();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<MatcherPolicy, SessionPreloadPolicy>());
@@ -91,6 +94,8 @@ public static class RedisSessionServiceCollectionExtensions
                 options.Configuration = section[nameof(RedisSessionOptions.Configuration)] ?? options.Configuration;
                 options.KeyPrefix = section[nameof(RedisSessionOptions.KeyPrefix)] ?? options.KeyPrefix;
                 options.AbsoluteTimeout = section.GetValue(nameof(RedisSessionOptions.AbsoluteTimeout), options.AbsoluteTimeout);
+                options.SlidePrecision = section.GetValue(nameof(RedisSessionOptions.SlidePrecision), options.SlidePrecision);
+                options.CommitFailure = section.GetValue(nameof(RedisSessionOptions.CommitFailure), options.CommitFailure);
                 options.PreloadSession = section.GetValue(nameof(RedisSessionOptions.PreloadSession), options.PreloadSession);
                 options.UseDedicatedThreads = section.GetValue(nameof(RedisSessionOptions.UseDedicatedThreads), options.UseDedicatedThreads);
                 var cache = section.GetSection(nameof(RedisSessionOptions.LocalCache));

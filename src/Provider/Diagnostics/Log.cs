@@ -47,6 +47,18 @@ internal static partial class Log
     [LoggerMessage(104, LogLevel.Error, "Session {SessionId} did not match its browser, but could not be destroyed.", EventName = "SessionNotDestroyed")]
     public static partial void SessionNotDestroyed(this ILogger logger, Guid sessionId, Exception exception);
 
+    [LoggerMessage(105, LogLevel.Error, "An add-on failed for session {SessionId}; what it was told of stands.", EventName = "SessionAddOnFailed")]
+    public static partial void AddOnFailed(this ILogger logger, Guid sessionId, Exception exception);
+
+    [LoggerMessage(106, LogLevel.Debug, "The life of session {SessionId} could not be extended; the next load tries again.", EventName = "SessionNotSlid")]
+    public static partial void SessionNotSlid(this ILogger logger, Guid sessionId, Exception exception);
+
+    [LoggerMessage(107, LogLevel.Warning, "A session got another id, but what it left under the id {SessionId} could not be deleted; it lives until its timeout.", EventName = "FormerIdNotDeleted")]
+    public static partial void FormerIdNotDeleted(this ILogger logger, Guid sessionId, Exception exception);
+
+    [LoggerMessage(108, LogLevel.Warning, "Session {SessionId} is stored, but could not be written for Microsoft's stack; old servers see it with its next change.", EventName = "FormerStoreNotWritten")]
+    public static partial void FormerStoreNotWritten(this ILogger logger, Guid sessionId, Exception exception);
+
     [LoggerMessage(110, LogLevel.Debug, "A write to the index of users' sessions was lost; the session's next heartbeat makes it again.", EventName = "UserIndexWriteLost")]
     public static partial void UserIndexWriteLost(this ILogger logger, Exception exception);
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using RedisSessions.Redis;
 using RedisSessions.Storage;
 using StackExchange.Redis;
 

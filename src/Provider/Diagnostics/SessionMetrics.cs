@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using RedisSessions.Redis;
 using RedisSessions.Storage;
 
 namespace RedisSessions.Diagnostics;

@@ -52,7 +52,7 @@ internal static class MicrosoftSessionBlob
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(session.Fields.Count, MaxCount);
         var length = HeaderLength;
-        foreach (var (name, value) in session.Fields)
+        foreach (var (name, value) in session.Fields.Values)
         {
             length = checked(length + 6 + Encoding.UTF8.GetByteCount(name) + value.Length);
         }
@@ -64,7 +64,7 @@ internal static class MicrosoftSessionBlob
         blob[3] = (byte)session.Fields.Count;
         id.TryWriteBytes(blob.AsSpan(4));
         var rest = blob.AsSpan(HeaderLength);
-        foreach (var (name, value) in session.Fields)
+        foreach (var (name, value) in session.Fields.Values)
         {
             var nameLength = Encoding.UTF8.GetBytes(name, rest[2..]);
             BinaryPrimitives.WriteUInt16BigEndian(rest, (ushort)nameLength);

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using RedisSessions.Caching;
 using RedisSessions.Diagnostics;
+using RedisSessions.Redis;
 using RedisSessions.Sessions;
 using RedisSessions.Storage;
 using StackExchange.Redis;
@@ -26,6 +27,7 @@ internal sealed class MicrosoftSessions(
 {
     private static readonly RedisValue[] DataAndDigest = ["data", "rs"];
 
+    /// <summary>ARGV: idle timeout in ticks, TTL in milliseconds, data, its digest.</summary>
     private static readonly RedisScript Write = new(
         """
         redis.call('HSET', KEYS[1], 'absexp', '-1', 'sldexp', ARGV[1], 'data', ARGV[3], 'rs', ARGV[4])
@@ -33,26 +35,29 @@ internal sealed class MicrosoftSessions(
         return 1
         """);
 
+    /// <summary>
+    /// ARGV: the data that were found, the data that the hash holds now, their digest. Answers 0 if there is no blob any more. One
+    /// that an old server wrote in between is left to be found by the next load.
+    /// </summary>
+    private static readonly RedisScript Confirm = new(
+        """
+        local data = redis.call('HGET', KEYS[1], 'data')
+        if not data then return 0 end
+        if data == ARGV[1] then redis.call('HSET', KEYS[1], 'data', ARGV[2], 'rs', ARGV[3]) end
+        return 1
+        """);
+
     public override bool IsStillUsed => options.Value.WriteBoth;
 
-    public override async Task<FormerSession?> FindAsync(string secret, bool isStored)
+    public override FormerQuery BeginFind(IDatabase database, string secret)
     {
-        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        var key = KeyOf(secret);
-        var values = database.HashGetAsync(key, DataAndDigest);
-        var slide = RedisHashCacheScripts.Slide.EvaluateAsync(database, [key], [timeouts.Clock.GetUtcNow().UtcTicks]);
-        var found = Decide(secret, await values.ConfigureAwait(false), isStored);
-        await slide.ConfigureAwait(false);
-        return found;
-    }
+        var values = database.HashGetAsync(KeyOf(secret), DataAndDigest);
+        if (IsStillUsed)
+        {
+            RedisHashCacheScripts.Slide.EvaluateAsync(database, [KeyOf(secret)], [timeouts.Clock.GetUtcNow().UtcTicks]).Observe();
+        }
 
-    public override FormerSession? Find(string secret, bool isStored)
-    {
-        var database = connection.Database ?? throw new InvalidOperationException("There is no Redis connection.");
-        var key = KeyOf(secret);
-        var found = Decide(secret, database.HashGet(key, DataAndDigest), isStored);
-        RedisHashCacheScripts.Slide.Evaluate(database, [key], [timeouts.Clock.GetUtcNow().UtcTicks]);
-        return found;
+        return new Query(this, secret, values);
     }
 
     private FormerSession? Decide(string secret, RedisValue[] values, bool isStored)
@@ -73,25 +78,48 @@ internal sealed class MicrosoftSessions(
         return new BlobSession(data, replaces: digest is not null);
     }
 
-    public override async Task CommittedAsync(string secret, Guid id, SessionSnapshot session, TimeSpan idleTimeout)
+    public override FormerConfirmation BeginConfirm(IDatabase database, string secret, Guid id, FormerSession found, SessionSnapshot session, TimeSpan idle)
     {
-        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         if (!IsStillUsed)
         {
-            await database.KeyDeleteAsync(KeyOf(secret)).ConfigureAwait(false);
-            return;
+            return new Confirmation(database.KeyDeleteAsync(KeyOf(secret)), null);
         }
 
         var blob = MicrosoftSessionBlob.Serialize(id, session);
-        var idle = session.GetMilliseconds(FieldNames.IdleTimeout) ?? idleTimeout;
-        await Write.EvaluateAsync(database, [KeyOf(secret)], [idle.Ticks, SessionHash.Milliseconds(idle), blob, Digest(blob)]).ConfigureAwait(false);
+        return new Confirmation(null, Confirm.Begin(database, [KeyOf(secret)], [((BlobSession)found).Blob, blob, Digest(blob)]));
     }
 
-    public override async Task<bool> RemoveAsync(string secret)
+    public override async Task CommittedAsync(string secret, Guid id, SessionSnapshot session, TimeSpan idle)
     {
-        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        return await database.KeyDeleteAsync(KeyOf(secret)).ConfigureAwait(false);
+        var blob = MicrosoftSessionBlob.Serialize(id, session);
+        var life = timeouts.IdleOf(session, idle);
+        try
+        {
+            var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+            await Write.EvaluateAsync(database, [KeyOf(secret)], [life.Ticks, Ttl.Milliseconds(life), blob, Digest(blob)]).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (RedisAway.Explains(exception))
+        {
+            throw Silenced(exception);
+        }
     }
+
+    public override async Task RemoveAsync(string secret)
+    {
+        try
+        {
+            var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+            await database.KeyDeleteAsync(KeyOf(secret)).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (RedisAway.Explains(exception))
+        {
+            throw Silenced(exception);
+        }
+    }
+
+    /// <summary>The client's exceptions name the command's key, which here is the secret; so they stop here.</summary>
+    private static RedisException Silenced(Exception exception) =>
+        new($"Redis could not be asked for what Microsoft's stack stored ({exception.GetType().Name}; its text is withheld, because it may name the secret key).");
 
     private RedisKey KeyOf(string secret) => options.Value.InstanceName + secret;
 
@@ -99,6 +127,49 @@ internal sealed class MicrosoftSessions(
 
     private sealed class BlobSession(byte[] blob, bool replaces) : FormerSession(replaces)
     {
-        public override void CopyTo(Dictionary<string, byte[]?> fields) => MicrosoftSessionBlob.CopyTo(blob, fields);
+        public byte[] Blob { get; } = blob;
+
+        public override void CopyTo(Dictionary<string, byte[]?> fields) => MicrosoftSessionBlob.CopyTo(Blob, fields);
+    }
+
+    private sealed class Query(MicrosoftSessions owner, string secret, Task<RedisValue[]> values) : FormerQuery
+    {
+        public override Task Pending => values;
+
+        public override FormerSession? End(bool isStored)
+        {
+            try
+            {
+                return owner.Decide(secret, values.GetAwaiter().GetResult(), isStored);
+            }
+            catch (Exception exception) when (RedisAway.Explains(exception))
+            {
+                throw Silenced(exception);
+            }
+        }
+    }
+
+    private sealed class Confirmation(Task<bool>? removal, RedisScript.Call? call) : FormerConfirmation
+    {
+        public override Task Pending => removal ?? (Task)call!.Pending;
+
+        public override bool TryEnd(out bool wasThere)
+        {
+            try
+            {
+                if (removal is not null)
+                {
+                    wasThere = removal.GetAwaiter().GetResult();
+                    return true;
+                }
+
+                wasThere = call!.TryEnd(out var reply) && (int)reply == 1;
+                return reply is not null;
+            }
+            catch (Exception exception) when (RedisAway.Explains(exception))
+            {
+                throw Silenced(exception);
+            }
+        }
     }
 }

@@ -18,17 +18,16 @@ namespace RedisSessions.Preloading;
 /// its delegate waits first, and gives add-ons their turn between authentication and the endpoint. It runs after every other policy, on what they left, and is made once per endpoint.
 /// </para>
 /// </summary>
-internal sealed class SessionPreloadPolicy(IOptions<RedisSessionOptions> options, IEnumerable<SessionAddOn> addOns) : MatcherPolicy, IEndpointSelectorPolicy
+internal sealed class SessionPreloadPolicy(IOptions<RedisSessionOptions> options, SessionAddOns addOns) : MatcherPolicy, IEndpointSelectorPolicy
 {
     private readonly ConditionalWeakTable<Endpoint, Endpoint> _wrapped = [];
-    private readonly SessionAddOn[] _addOns = [.. addOns];
 
     // The last to choose: others may still replace candidates (dynamic controllers) or drop them (host, method).
     public override int Order => int.MaxValue - 100;
 
     public bool AppliesToEndpoints(IReadOnlyList<Endpoint> endpoints)
     {
-        if (!options.Value.PreloadSession && _addOns.Length == 0)
+        if (!options.Value.PreloadSession && !addOns.NeedEndpointTurn)
         {
             return false;
         }
@@ -72,7 +71,7 @@ internal sealed class SessionPreloadPolicy(IOptions<RedisSessionOptions> options
             return endpoint;
         }
 
-        var preload = Preload(endpoint.RequestDelegate!);
+        var preload = Preload(endpoint);
         return endpoint is RouteEndpoint route
             ? new RouteEndpoint(preload, route.RoutePattern, route.Order, route.Metadata, route.DisplayName)
             : new Endpoint(preload, endpoint.Metadata, endpoint.DisplayName);
@@ -82,42 +81,30 @@ internal sealed class SessionPreloadPolicy(IOptions<RedisSessionOptions> options
     private bool ShouldWrap(Endpoint endpoint) =>
         endpoint.RequestDelegate is not null
         && (endpoint is RouteEndpoint || endpoint.GetType() == typeof(Endpoint))
-        && (_addOns.Length > 0 || endpoint.Metadata.GetMetadata<SessionPreloadAttribute>() is not { Enabled: false })
+        && (addOns.NeedEndpointTurn || Waits(endpoint))
         && endpoint.Metadata.GetMetadata<StaticAssetDescriptor>() is null;
 
-    private RequestDelegate Preload(RequestDelegate next)
+    private bool Waits(Endpoint endpoint) =>
+        options.Value.PreloadSession && endpoint.Metadata.GetMetadata<SessionPreloadAttribute>() is not { Enabled: false };
+
+    private RequestDelegate Preload(Endpoint endpoint)
     {
-        return _addOns.Length == 0
-            ? context => context.Features.Get<ISessionFeature>()?.Session is RedisSession { IsLoaded: false } session
-                ? LoadFirst(session, context)
-                : next(context)
-            : context => context.Features.Get<ISessionFeature>()?.Session is RedisSession session
-                ? LoadAndAskAddOns(session, context)
-                : next(context);
+        var (next, waits) = (endpoint.RequestDelegate!, Waits(endpoint));
+        return context => context.Features.Get<ISessionFeature>()?.Session is RedisSession session && (addOns.NeedEndpointTurn || (waits && !session.IsLoaded))
+            ? PrepareAsync(session, context)
+            : next(context);
 
-        async Task LoadFirst(RedisSession session, HttpContext context)
+        async Task PrepareAsync(RedisSession session, HttpContext context)
         {
-            await session.PreloadAsync().ConfigureAwait(false);
-            await next(context).ConfigureAwait(false);
-        }
-
-        async Task LoadAndAskAddOns(RedisSession session, HttpContext context)
-        {
-            if (!session.IsLoaded)
+            if (waits && !session.IsLoaded)
             {
                 await session.PreloadAsync().ConfigureAwait(false);
             }
 
+            // An endpoint that does not wait gives add-ons a turn only where somebody else has waited.
             if (session.IsLoaded)
             {
-                foreach (var addOn in _addOns)
-                {
-                    var asked = addOn.BeforeEndpointAsync(session, context);
-                    if (!asked.IsCompletedSuccessfully)
-                    {
-                        await asked.ConfigureAwait(false);
-                    }
-                }
+                await addOns.BeforeEndpointAsync(session, context).ConfigureAwait(false);
             }
 
             await next(context).ConfigureAwait(false);

@@ -4,6 +4,8 @@ using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Options;
 using Microsoft.Net.Http.Headers;
+using RedisSessions.Clients;
+using RedisSessions.Redis;
 using RedisSessions.Sessions;
 using RedisSessions.Storage;
 using StackExchange.Redis;
@@ -17,7 +19,8 @@ namespace RedisSessions.Security;
 /// </summary>
 internal sealed class BrowserBinding(
     IOptions<SessionSecurityOptions> options,
-    SessionHash hash,
+    RedisConnection connection,
+    SessionTimeouts timeouts,
     SessionKeys keys,
     SecurityEvents events) : SessionAddOn
 {
@@ -35,7 +38,7 @@ internal sealed class BrowserBinding(
 
     private SessionSecurityOptions Options => options.Value;
 
-    public override bool SetsAbsoluteTimeouts => Options.TimeoutsOf is not null;
+    public override SessionAddOnOrder Order => SessionAddOnOrder.Guard;
 
     public override void Loaded(RedisSession session)
     {
@@ -52,8 +55,8 @@ internal sealed class BrowserBinding(
             return;
         }
 
-        var (id, userId) = (session.Identity, stored.GetMetadata(FieldNames.UserId));
-        context.Features.Set(new Mismatch(reason));
+        var (id, userId) = (session.Identity.Id, stored.GetMetadata(FieldNames.UserId));
+        session.Keep(this, reason);
         switch (decided)
         {
             case BindingAction.Log:
@@ -96,23 +99,25 @@ internal sealed class BrowserBinding(
 
         if (delta.Metadata.TryGetValue(FieldNames.UserId, out var userId) && userId is not null && Options.TimeoutsOf is { } timeoutsOf)
         {
-            var timeouts = timeoutsOf(userId);
-            SetShorter(FieldNames.IdleTimeout, timeouts.Idle, (long)hash.Timeouts.IdleTimeout.TotalMilliseconds);
-            SetShorter(FieldNames.AbsoluteTimeout, timeouts.Absolute, hash.Timeouts.AbsoluteMilliseconds);
+            var users = timeoutsOf(userId);
+            SetShorter(FieldNames.IdleTimeout, users.Idle, (long)timeouts.IdleTimeout.TotalMilliseconds);
+            SetShorter(FieldNames.AbsoluteTimeout, users.Absolute, timeouts.AbsoluteMilliseconds);
         }
 
         void SetShorter(string field, TimeSpan? timeout, long sites)
         {
-            if (timeout is { } value && (sites == 0 || SessionHash.Milliseconds(value) < sites))
+            if (timeout is { } value && (sites == 0 || Ttl.Milliseconds(value) < sites))
             {
-                delta.SetMetadata(field, SessionHash.Milliseconds(value).ToString(CultureInfo.InvariantCulture));
+                delta.SetMetadata(field, Ttl.Milliseconds(value).ToString(CultureInfo.InvariantCulture));
             }
         }
     }
 
-    public override void Regenerated(RedisSession session, Guid oldId)
+    public override void Regenerated(RedisSession session, Guid oldId) =>
+        events.Report(SessionSecurityEventKind.Regenerated, session.Identity.Id, session.GetMetadata(FieldNames.UserId), $"was {oldId}");
+
+    public override void IdChanging(RedisSession session)
     {
-        events.Report(SessionSecurityEventKind.Regenerated, session.Identity, session.GetMetadata(FieldNames.UserId), $"was {oldId}");
         if (session.Context is { } context)
         {
             Bind(context, session.SetMetadata);
@@ -128,13 +133,15 @@ internal sealed class BrowserBinding(
             throw Refused(session, $"The value has {bytes:N0} bytes, more than SessionSecurityOptions.MaxFieldSize ({Options.MaxFieldSize:N0}) allows.");
         }
 
-        var (count, size) = session.Measure(key);
-        if (count + 1 > Options.MaxFieldCount)
+        var replaced = session.Peek(key);
+        var count = session.FieldCount + (replaced is null ? 1 : 0);
+        if (count > Options.MaxFieldCount)
         {
-            throw Refused(session, $"The session would have {count + 1:N0} fields, more than SessionSecurityOptions.MaxFieldCount ({Options.MaxFieldCount:N0}) allows.");
+            throw Refused(session, $"The session would have {count:N0} fields, more than SessionSecurityOptions.MaxFieldCount ({Options.MaxFieldCount:N0}) allows.");
         }
 
-        if (size + Encoding.UTF8.GetByteCount(key) + bytes > Options.MaxSessionSize)
+        var size = session.FieldBytes + bytes + (replaced is null ? Encoding.UTF8.GetByteCount(key) : -replaced.Length);
+        if (size > Options.MaxSessionSize)
         {
             throw Refused(session, $"The session would be larger than SessionSecurityOptions.MaxSessionSize ({Options.MaxSessionSize:N0} bytes) allows.");
         }
@@ -142,7 +149,7 @@ internal sealed class BrowserBinding(
 
     private InvalidOperationException Refused(RedisSession session, string sentence)
     {
-        events.Report(SessionSecurityEventKind.LimitReached, session.Identity, session.GetMetadata(FieldNames.UserId), sentence);
+        events.Report(SessionSecurityEventKind.LimitReached, session.Identity.Id, session.GetMetadata(FieldNames.UserId), sentence);
         return new InvalidOperationException(sentence);
     }
 
@@ -154,14 +161,14 @@ internal sealed class BrowserBinding(
         }
 
         var network = Options.NetworkOf(context.Connection.RemoteIpAddress);
-        var minute = hash.Timeouts.Now / 60_000;
-        var database = await hash.Connection.GetDatabaseAsync().ConfigureAwait(false);
+        var minute = timeouts.Now / 60_000;
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         RedisKey[] bucket = [$"{keys.Prefix}rate:{{{network}}}:{minute}"];
         var count = (long)await CountCreation.EvaluateAsync(database, bucket, [120_000]).ConfigureAwait(false);
         if (count == Options.MaxCreationsPerMinute + 1)
         {
             // Once a minute, not once a request: the log is something that a robot could fill, too.
-            events.Report(SessionSecurityEventKind.LimitReached, session.Identity, null, $"More than SessionSecurityOptions.MaxCreationsPerMinute ({Options.MaxCreationsPerMinute:N0}) new sessions from {network}.");
+            events.Report(SessionSecurityEventKind.LimitReached, session.Identity.Id, null, $"More than SessionSecurityOptions.MaxCreationsPerMinute ({Options.MaxCreationsPerMinute:N0}) new sessions from {network}.");
         }
 
         return count <= Options.MaxCreationsPerMinute;
@@ -218,6 +225,6 @@ internal sealed class BrowserBinding(
 
     private static string Digest(string text) => Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(text)).AsSpan(0, 16));
 
-    /// <summary>On the request: its session was not what its cookie said.</summary>
-    internal sealed record Mismatch(string Reason);
+    /// <summary>Why the request's session was not what its cookie said; null if it was.</summary>
+    public string? MismatchOf(RedisSession session) => session.StateOf<string>(this);
 }

@@ -33,19 +33,23 @@ internal sealed class FieldEncryption(IDataProtectionProvider protection, IOptio
             return options.Value.AcceptUnencrypted ? stored : Refuse(key, field);
         }
 
+        byte[] plain;
         try
         {
-            var plain = _protector.Unprotect(stored[Mark.Length..]);
-            Span<byte> expected = stackalloc byte[DigestLength];
-            WriteDigest(key, field, expected);
-            return plain.Length >= DigestLength && CryptographicOperations.FixedTimeEquals(expected, plain.AsSpan(0, DigestLength))
-                ? plain[DigestLength..]
-                : Refuse(key, field);
+            plain = _protector.Unprotect(stored[Mark.Length..]);
         }
         catch (CryptographicException)
         {
-            return Refuse(key, field);
+            // Its key may be missing for a moment: the value stays, and nothing is done with half of the session.
+            Refuse(key, field);
+            throw;
         }
+
+        Span<byte> expected = stackalloc byte[DigestLength];
+        WriteDigest(key, field, expected);
+        return plain.Length >= DigestLength && CryptographicOperations.FixedTimeEquals(expected, plain.AsSpan(0, DigestLength))
+            ? plain[DigestLength..]
+            : Refuse(key, field);
     }
 
     private byte[]? Refuse(string key, string field)

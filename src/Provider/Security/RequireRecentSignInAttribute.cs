@@ -5,7 +5,6 @@ using Microsoft.AspNetCore.Authorization.Policy;
 using Microsoft.AspNetCore.Http;
 using RedisSessions.Sessions;
 using RedisSessions.Storage;
-using StackExchange.Redis;
 
 namespace RedisSessions;
 
@@ -36,7 +35,7 @@ public sealed class RequireRecentSignInAttribute(int minutes) : Attribute, IAuth
     internal sealed record RecentSignIn(TimeSpan Age) : IAuthorizationRequirement;
 
     /// <summary>Answers from the session's own sign-in time.</summary>
-    internal sealed class Handler(RedisSessionStore store, IHttpContextAccessor contexts) : AuthorizationHandler<RecentSignIn>
+    internal sealed class Handler(RedisSessionStore store, SessionTimeouts timeouts, IHttpContextAccessor contexts) : AuthorizationHandler<RecentSignIn>
     {
         protected override async Task HandleRequirementAsync(AuthorizationHandlerContext context, RecentSignIn requirement)
         {
@@ -49,14 +48,14 @@ public sealed class RequireRecentSignInAttribute(int minutes) : Attribute, IAuth
             {
                 await session.LoadAsync(http.RequestAborted).ConfigureAwait(false);
             }
-            catch (Exception exception) when (exception is RedisException or TimeoutException)
+            catch (Exception) when (!http.RequestAborted.IsCancellationRequested)
             {
                 // Not known is not recent.
                 return;
             }
 
             if (long.TryParse(session.GetMetadata(FieldNames.SignedInAt), CultureInfo.InvariantCulture, out var signedIn)
-                && store.Hash.Timeouts.Now - signedIn <= (long)requirement.Age.TotalMilliseconds)
+                && timeouts.Now - signedIn <= (long)requirement.Age.TotalMilliseconds)
             {
                 context.Succeed(requirement);
             }

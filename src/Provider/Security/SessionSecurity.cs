@@ -2,15 +2,17 @@ using System.Net;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
+using RedisSessions.Clients;
 using RedisSessions.Sessions;
 using RedisSessions.Storage;
-using StackExchange.Redis;
 
 namespace RedisSessions.Security;
 
 /// <inheritdoc cref="ISessionSecurity"/>
 internal sealed class SessionSecurity(
     RedisSessionStore store,
+    BrowserBinding binding,
+    SessionTimeouts timeouts,
     IServiceProvider services,
     IOptions<SessionSecurityOptions> options,
     SecurityEvents events) : ISessionSecurity
@@ -21,26 +23,21 @@ internal sealed class SessionSecurity(
     public async Task<SessionValidation> ValidateAsync(HttpContext context, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(context);
-        if (store.Find(context) is { } session)
+        if (store.Find(context) is not { } session)
         {
-            try
-            {
-                await session.LoadAsync(cancellationToken).ConfigureAwait(false);
-            }
-            catch (Exception exception) when (exception is RedisException or TimeoutException)
-            {
-                return new SessionValidation(false, "unavailable");
-            }
-
-            if (!session.IsAvailable)
-            {
-                return new SessionValidation(false, "unavailable");
-            }
+            return new SessionValidation(true, null);
         }
 
-        return context.Features.Get<BrowserBinding.Mismatch>() is { } mismatch
-            ? new SessionValidation(false, mismatch.Reason)
-            : new SessionValidation(true, null);
+        try
+        {
+            await session.LoadAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            return new SessionValidation(false, "unavailable");
+        }
+
+        return binding.MismatchOf(session) is { } reason ? new SessionValidation(false, reason) : new SessionValidation(true, null);
     }
 
     public async Task<SuspiciousActivity> DetectSuspiciousActivityAsync(string userId, CancellationToken cancellationToken)
@@ -50,7 +47,7 @@ internal sealed class SessionSecurity(
         Add(SuspiciousReason.TooManyNetworks, sessions.Select(NetworkOf).Distinct().Count() > options.Value.SuspiciousNetworks, sessions);
         Add(SuspiciousReason.TooManyBrowsers, sessions.Select(session => UserAgents.Family(session.UserAgent)).Distinct().Count() > options.Value.SuspiciousBrowsers, sessions);
 
-        var since = store.Hash.Timeouts.Clock.GetUtcNow() - options.Value.SuspiciousSignInWindow;
+        var since = timeouts.Clock.GetUtcNow() - options.Value.SuspiciousSignInWindow;
         var recent = sessions.Where(session => session.SignedInAt >= since).ToArray();
         Add(SuspiciousReason.TooManySignIns, recent.Length > options.Value.SuspiciousSignIns, recent);
 

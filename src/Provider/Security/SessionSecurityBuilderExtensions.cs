@@ -30,7 +30,8 @@ public static class SessionSecurityBuilderExtensions
 
         AddEvents(services);
         services.TryAddSingleton<ISessionSecurity, SessionSecurity>();
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<SessionAddOn, BrowserBinding>());
+        services.TryAddSingleton<BrowserBinding>();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<SessionAddOn, BrowserBinding>(static provider => provider.GetRequiredService<BrowserBinding>()));
         services.AddAuthorization();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IAuthorizationHandler, RequireRecentSignInAttribute.Handler>());
         services.Replace(ServiceDescriptor.Singleton<IAuthorizationMiddlewareResultHandler, RequireRecentSignInAttribute.ResultHandler>());

@@ -3,197 +3,205 @@ using System.Runtime.ExceptionServices;
 using System.Text;
 using RedisSessions.Diagnostics;
 using RedisSessions.Storage;
+using RedisSessions.Storage.Scripts;
 using StackExchange.Redis;
 
 namespace RedisSessions.Sessions;
 
 // A changed session is committed when the response is about to start, so that the next request sees the change whichever
-// server answers it, and once more by SessionMiddleware at the end of the request for what changed since.
+// server answers it, and once more by SessionMiddleware at the end of the request for what changed since. A commit that failed
+// keeps its changes; one whose outcome is unknown is not waited for twice.
 internal sealed partial class RedisSession
 {
     // Of a 64-bit number in decimal, sign included.
     private const int MaxNumberLength = 20;
 
-    private bool _willBeCalledBeforeResponse;
-    private bool _tellFormerStore;
-    private Exception? _failureBeforeResponse;
-
-    /// <summary>The session may not be stored: what it holds is there for this request only.</summary>
-    private bool _keptInMemory;
-
-    /// <summary>The session was destroyed while this request held it: nothing that the request does may bring it back.</summary>
-    private bool _gone;
-
-    public bool IsGone => _gone;
-
-    private void CallBeforeResponse()
+    private bool NeedsCommit => _state.Kind switch
     {
-        if (!_willBeCalledBeforeResponse && _context is { Response.HasStarted: false } context)
-        {
-            _willBeCalledBeforeResponse = true;
-            context.Response.OnStarting(static session => ((RedisSession)session).BeforeResponseAsync(), this);
-        }
-    }
-
-    private async Task BeforeResponseAsync()
-    {
-        try
-        {
-            await CommitAsync().ConfigureAwait(false);
-        }
-        catch (Exception exception)
-        {
-            // The response goes out all the same, as with the in-box session. Thrown, and so logged once, by the commit at
-            // the end of the request.
-            _failureBeforeResponse = exception;
-        }
-
-        WriteCookie();
-    }
+        SessionStateKind.New or SessionStateKind.Absent => _content.WouldCreate,
+        SessionStateKind.Loaded => _content.HasChanges || _move is { IsWritten: false },
+        _ => false,
+    };
 
     /// <summary>Writes what changed since the last commit; no round trip if nothing did. After a failure the changes are kept.</summary>
-    public Task CommitAsync(CancellationToken cancellationToken = default) =>
-        _delta is null or { IsEmpty: true } || _keptInMemory ? Task.CompletedTask : CommitSlowAsync(cancellationToken);
+    public Task CommitAsync(CancellationToken cancellationToken = default)
+    {
+        if (NeedsCommit)
+        {
+            return CommitSlowAsync(cancellationToken);
+        }
+
+        // A session that nobody read is used all the same, and slides.
+        return _state.Load is { Failure: null } ? PreloadAsync() : Task.CompletedTask;
+    }
 
     private async Task CommitSlowAsync(CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        if (_failureBeforeResponse is { } failure)
+        if (_failedCommit is { IsOutcomeUnknown: true } failed && failed.Changes == _content.Changes)
         {
-            _failureBeforeResponse = null;
-            if (failure is not RedisConnectionException)
-            {
-                // Redis may have applied the change and was too slow to say so; a second wait would not make it clearer.
-                ExceptionDispatchInfo.Throw(failure);
-            }
+            ExceptionDispatchInfo.Throw(failed.Exception);
         }
 
-        var delta = _delta!;
-        if (_gone || (_loaded is null && !delta.Creates && !SetsAnything(delta)))
-        {
-            _delta = null;
-            return;
-        }
-
-        if (_loaded is null && !await MayCreateAsync().ConfigureAwait(false))
-        {
-            _keptInMemory = true;
-            return;
-        }
-
-        _delta = null;
-
-        foreach (var addOn in _store.AddOns)
-        {
-            addOn.Committing(this, delta);
-        }
-
+        _failedCommit = null;
         var measured = Measured.Begin("commit session", _store.Metrics.CommitDuration);
         try
         {
-            var commit = _store.Hash.CommitAsync(_key, delta, _idleTimeout, _loaded);
-            Accept(delta, await WithinIOTimeout(commit, cancellationToken).ConfigureAwait(false));
-            await TellFormerStoreAsync().ConfigureAwait(false);
+            await CommitAsync(NewDeadline(), cancellationToken).ConfigureAwait(false);
             measured.End(_store.Metrics.CommitDuration);
         }
         catch (Exception exception)
         {
             measured.End(_store.Metrics.CommitDuration, exception);
-            if (_delta is { } since)
+            if (exception is OperationCanceledException && cancellationToken.IsCancellationRequested)
             {
-                delta.Add(since);
+                throw;
             }
 
-            _delta = delta;
+            var failure = exception;
             if (exception is TimeoutException and not RedisTimeoutException)
             {
                 _store.Logger.SessionCommitTimeout();
-                throw new OperationCanceledException("Timed out committing the session.", exception);
+                failure = new OperationCanceledException("Timed out committing the session.", exception);
             }
 
+            _failedCommit = new FailedCommit(failure, _content.Changes);
+            AbortUnfinishedResponse();
+            if (ReferenceEquals(failure, exception))
+            {
+                throw;
+            }
+
+            throw failure;
+        }
+    }
+
+    private async Task CommitAsync(IODeadline deadline, CancellationToken cancellationToken)
+    {
+        if (_state.Stored is null
+            && !await deadline.WaitAsync(_store.AddOns.MayCreateAsync(this).AsTask(), cancellationToken).ConfigureAwait(false))
+        {
+            _state = SessionState.InMemory;
+            return;
+        }
+
+        _store.AddOns.Committing(this, _content.Delta);
+        var commit = _content.BeginCommit();
+        try
+        {
+            if (_move is { IsWritten: false } move)
+            {
+                await WriteMovedAsync(move, commit, deadline, cancellationToken).ConfigureAwait(false);
+            }
+            else
+            {
+                await WriteDeltaAsync(commit, deadline, cancellationToken).ConfigureAwait(false);
+            }
+        }
+        catch
+        {
+            _content.PutBack(commit);
             throw;
         }
+    }
+
+    private async Task WriteDeltaAsync(SessionCommit commit, IODeadline deadline, CancellationToken cancellationToken)
+    {
+        var expected = commit.Before is { } loaded ? Expected.Session(loaded) : Expected.Anything;
+        var own = OwnIdleAfter(commit);
+        var reply = await deadline.WaitAsync(
+            _store.Hash.CommitAsync(_identity.Key, commit.Delta, expected, _idleTimeout, own), cancellationToken).ConfigureAwait(false);
+        if (reply.Outcome == CommitOutcome.Missing)
+        {
+            _content.PutBack(commit);
+            Gone();
+            return;
+        }
+
+        AcceptCommit(commit, reply, reply.Replaced == (commit.Before?.Version ?? SessionSnapshot.NoVersion));
+        await TellFormerStoreAsync(deadline, cancellationToken).ConfigureAwait(false);
+    }
+
+    private static TimeSpan? OwnIdleAfter(SessionCommit commit)
+    {
+        var text = commit.Delta.Metadata.TryGetValue(FieldNames.IdleTimeout, out var changed) ? changed : commit.Before?.GetMetadata(FieldNames.IdleTimeout);
+        return long.TryParse(text, CultureInfo.InvariantCulture, out var milliseconds) ? TimeSpan.FromMilliseconds(milliseconds) : null;
+    }
+
+    /// <param name="commit">The commit.</param>
+    /// <param name="reply">What it came to.</param>
+    /// <param name="isKnown">Whether nobody else changed the session in between, so that what the request sees is all there is.</param>
+    private void AcceptCommit(SessionCommit commit, CommitReply reply, bool isKnown)
+    {
+        if (_move is { IsWritten: true } move)
+        {
+            move.Own.Add(commit.Delta);
+        }
+
+        var session = commit.After(isKnown ? reply.Version : SessionSnapshot.NoVersion, reply.CreatedAt);
+        _state = SessionState.Loaded(session);
+        _content.EndCommit(session);
+        if (isKnown)
+        {
+            _store.Copies.Set(_identity.Key, session, _store.Timeouts.NextSlide(session, _idleTimeout, _store.AddOns.HeartbeatInterval));
+        }
+        else
+        {
+            _store.Copies.Remove(_identity.Key);
+        }
+
+        _store.Metrics.Committed.Add(1);
+        var created = commit.Before is null && reply.Replaced == SessionSnapshot.NoVersion;
+        if (created)
+        {
+            _store.Metrics.Created.Add(1);
+            _store.Logger.SessionStarted(_identity.Id);
+        }
+
+        _store.Logger.SessionStored(_identity.Id, commit.Delta.Fields.Count);
+        _store.AddOns.Committed(this, commit.Delta, created);
     }
 
     /// <summary>
     /// After the hash, so that a crash in between loses nothing. What others committed meanwhile is in the hash alone, and
     /// is read from there.
     /// </summary>
-    private async Task TellFormerStoreAsync()
+    private async Task TellFormerStoreAsync(IODeadline deadline, CancellationToken cancellationToken)
     {
-        if (_store.Former is not { } former || _gone || _loaded is null || !(_tellFormerStore || former.IsStillUsed))
+        if (_store.Former is not { IsStillUsed: true } former || _state.Stored is not { } session)
         {
             return;
         }
 
-        var session = _loaded;
-        if (former.IsStillUsed && session.Version == SessionSnapshot.UnknownVersion)
+        if (session.Version == SessionSnapshot.NoVersion)
         {
-            var reply = await _store.Hash.EvaluateAsync(SessionScripts.Read, _key, []).ConfigureAwait(false);
-            session = reply.Length < 0 ? session : _store.Hash.Parse(_key, reply[1]);
+            session = (await deadline.WaitAsync(_store.Hash.ReadAsync(_identity.Key), cancellationToken).ConfigureAwait(false)).Session ?? session;
         }
 
-        await former.CommittedAsync(_secret, _id, session, _idleTimeout).ConfigureAwait(false);
-        _tellFormerStore = false;
+        try
+        {
+            await deadline.WaitAsync(AwaitAsync(former.CommittedAsync(_identity.Secret, _identity.Id, session, _idleTimeout)), cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (Redis.RedisAway.Explains(exception))
+        {
+            // The hash has it, and is what counts; old servers see it with the next change.
+            _store.Logger.FormerStoreNotWritten(_identity.Id, exception);
+        }
     }
 
-    private void Accept(SessionDelta delta, SessionHash.Committed? outcome)
+    private static async Task<bool> AwaitAsync(Task task)
     {
-        if (outcome is not { } committed)
-        {
-            Gone();
-            return;
-        }
-
-        var isNew = _loaded is null;
-        _loaded = SessionSnapshot.Apply(_loaded, delta, committed);
-        _store.Copies.Set(_key, _loaded);
-        _store.Metrics.Committed.Add(1);
-        if (isNew)
-        {
-            _store.Metrics.Created.Add(1);
-            _store.Logger.SessionStarted(_id);
-            foreach (var addOn in _store.AddOns)
-            {
-                addOn.Created(this);
-            }
-        }
-
-        _store.Logger.SessionStored(_id, delta.Fields.Count);
-    }
-
-    private async ValueTask<bool> MayCreateAsync()
-    {
-        foreach (var addOn in _store.AddOns)
-        {
-            if (!await addOn.MayCreateAsync(this).ConfigureAwait(false))
-            {
-                return false;
-            }
-        }
-
+        await task.ConfigureAwait(false);
         return true;
     }
 
     private void Gone()
     {
-        _gone = true;
-        _store.Copies.Remove(_key);
+        _state = SessionState.Gone;
+        _move = null;
+        _store.Copies.Remove(_identity.Key);
         _store.Metrics.Dropped.Add(1);
-        _store.Logger.SessionGoneAtCommit(_id);
-    }
-
-    private static bool SetsAnything(SessionDelta delta)
-    {
-        foreach (var value in delta.Fields.Values)
-        {
-            if (value is not null)
-            {
-                return true;
-            }
-        }
-
-        return false;
+        _store.Logger.SessionGoneAtCommit(_identity.Id);
     }
 
     /// <summary>
@@ -204,51 +212,49 @@ internal sealed partial class RedisSession
     {
         ArgumentNullException.ThrowIfNull(key);
         await LoadAsync(cancellationToken).ConfigureAwait(false);
-        if (!IsAvailable)
-        {
-            throw new InvalidOperationException("The session is unavailable.");
-        }
-
-        key = FieldNames.Normalize(key);
-        foreach (var addOn in _store.AddOns)
-        {
-            addOn.Setting(this, key, MaxNumberLength);
-        }
-
+        FieldNames.ThrowIfTooLong(key);
+        _store.AddOns.Setting(this, key, MaxNumberLength);
         Establish();
-        if (_loaded is null)
+        key = FieldNames.Normalize(key);
+        if (_state.Kind is SessionStateKind.New or SessionStateKind.Absent)
         {
             // Created like any other session, with what add-ons put into it.
-            Change().Creates = true;
+            _content.Delta.Creates = true;
         }
 
+        AwaitResponse();
         await CommitAsync(cancellationToken).ConfigureAwait(false);
-        if (_keptInMemory)
+        if (_state.Kind == SessionStateKind.InMemory)
         {
-            var sum = long.Parse(Find(key) ?? "0"u8.ToArray(), CultureInfo.InvariantCulture) + by;
-            Change().Fields[key] = Encoding.UTF8.GetBytes(sum.ToString(CultureInfo.InvariantCulture));
+            var sum = checked(long.Parse(Peek(key) ?? "0"u8.ToArray(), CultureInfo.InvariantCulture) + by);
+            _content.Set(key, Encoding.UTF8.GetBytes(sum.ToString(CultureInfo.InvariantCulture)));
             return sum;
         }
 
-        SessionHash.Incremented? outcome = null;
-        if (!_gone)
+        if (_state.Stored is { } stored)
         {
-            outcome = await WithinIOTimeout(_store.Hash.IncrementAsync(_key, key, by, _idleTimeout, _loaded), cancellationToken).ConfigureAwait(false);
-            if (outcome is null)
+            var deadline = NewDeadline();
+            IncrementReply reply;
+            try
             {
-                Gone();
+                reply = await deadline.WaitAsync(_store.Hash.IncrementAsync(_identity.Key, key, by, stored, _idleTimeout), cancellationToken).ConfigureAwait(false);
             }
+            catch (TimeoutException exception) when (exception is not RedisTimeoutException)
+            {
+                throw new OperationCanceledException("Timed out adding to a number in the session.", exception);
+            }
+
+            if (reply.Commit.Outcome == CommitOutcome.Done)
+            {
+                var isKnown = reply.Commit.Replaced == stored.Version && !_content.HasChanges;
+                AcceptCommit(_content.Stored(key, reply.Value), reply.Commit, isKnown);
+                await TellFormerStoreAsync(deadline, cancellationToken).ConfigureAwait(false);
+                return long.Parse(reply.Value, CultureInfo.InvariantCulture);
+            }
+
+            Gone();
         }
 
-        if (outcome is not { } incremented)
-        {
-            throw new InvalidOperationException("The session was destroyed while this request held it.");
-        }
-
-        var change = new SessionDelta();
-        change.Fields[key] = incremented.Value;
-        Accept(change, incremented.Committed);
-        await TellFormerStoreAsync().ConfigureAwait(false);
-        return long.Parse(incremented.Value, CultureInfo.InvariantCulture);
+        throw new InvalidOperationException("The session was destroyed while this request held it.");
     }
 }

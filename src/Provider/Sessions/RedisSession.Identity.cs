@@ -1,235 +1,199 @@
 using RedisSessions.Diagnostics;
+using RedisSessions.Redis;
 using RedisSessions.Storage;
+using RedisSessions.Storage.Scripts;
 
 namespace RedisSessions.Sessions;
 
-// Which session this is, and how that changes. The browser learns of it by cookie when the response starts.
-//
-// Regeneration has to move a hash to another key, and in a cluster that is another slot, so no single step can do it. The
-// order makes every intermediate state harmless: (1) the data is written under the new id, which nobody knows yet; (2) the
-// old hash is deleted in one step with a check that nothing was committed to it since it was read, else its newer content
-// is carried over again; (3) only then does the cookie change. A crash in between leaves the old session as it was and an
-// orphan under an id that nobody holds, which expires by itself; a commit that Redis acknowledged is never lost.
+// Which session this is, and how that changes.
 internal sealed partial class RedisSession
 {
-    private string _secret;
-    private Guid _id;
-    private string _key;
-    private bool _isNewKey;
-    private string? _newSecret;
-    private CookieChange _cookieChange;
-
-    private enum CookieChange
-    {
-        None,
-        Replace,
-        Expire,
-    }
-
+    /// <summary>Gives the session another id from here on. The commit writes it there, and the response tells the browser.</summary>
     public async Task RegenerateIdAsync(CancellationToken cancellationToken)
     {
         await LoadAsync(cancellationToken).ConfigureAwait(false);
-        if (_isNewKey || !IsAvailable || _gone)
+        if (_identity.IsNew || _state.Kind is not (SessionStateKind.Loaded or SessionStateKind.Absent))
         {
             // A key made in this request is known to nobody else, so nobody can have planted it.
             return;
         }
 
         EnsureCookieCanChange("The session id cannot be regenerated after the response has started.");
-        if (_loaded is null && _tellFormerStore)
+        if (_state.Stored is { } stored)
         {
-            // It comes from the former store: it gets its hash first, so that it moves like any other.
-            await CommitAsync(cancellationToken).ConfigureAwait(false);
+            _store.AddOns.IdChanging(this);
+            _move = new SessionMove(_identity, stored);
+            _context!.Response.OnCompleted(static session => ((RedisSession)session).ForgetUnannouncedAsync(), this);
+        }
+        else
+        {
+            // Nothing is stored under the key that came, but it came from outside: what is set goes under a key of ours.
+            _state = SessionState.New;
         }
 
-        var oldId = _id;
-        var secret = SessionId.NewSecret();
-        if (_loaded is null)
-        {
-            // Nothing stored under the key that came, but it came from outside: what is set from here on gets a key of ours.
-            StartOver(secret);
-            return;
-        }
+        _identity = NewIdentity();
+        AwaitResponse();
+    }
 
-        if (!await MoveToAsync(secret, _loaded).ConfigureAwait(false))
+    private SessionIdentity NewIdentity() => new(SessionId.NewSecret(), _store.Keys, isNew: true);
+
+    /// <summary>The first step of regeneration: see <see cref="SessionMove"/>.</summary>
+    private async Task WriteMovedAsync(SessionMove move, SessionCommit commit, IODeadline deadline, CancellationToken cancellationToken)
+    {
+        var before = commit.Before!;
+        var whole = SessionDelta.Whole(commit.After(SessionSnapshot.NoVersion, before.CreatedAt));
+        var reply = await deadline.WaitAsync(
+            _store.Hash.CommitAsync(_identity.Key, whole, Expected.Anything, _idleTimeout, OwnIdleAfter(commit), before.CreatedAt), cancellationToken).ConfigureAwait(false);
+        move.Own.Add(commit.Delta);
+        if (!await deadline.WaitAsync(move.MayGoOnAsync(_store.Hash), cancellationToken).ConfigureAwait(false))
         {
+            await deadline.WaitAsync(_store.Hash.DeleteAsync(_identity.Key), cancellationToken).ConfigureAwait(false);
+            _content.PutBack(commit);
             Gone();
             return;
         }
 
-        ChangeCookie(CookieChange.Replace, secret);
-        _store.Metrics.Regenerated.Add(1);
-        _store.Logger.SessionRegenerated(oldId, _id);
-        foreach (var addOn in _store.AddOns)
-        {
-            addOn.Regenerated(this, oldId);
-        }
+        AcceptCommit(commit, reply, isKnown: before.Version != SessionSnapshot.NoVersion);
+        move.IsWritten = true;
+        await TellFormerStoreAsync(deadline, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <returns>False if the session was destroyed or expired meanwhile; then nothing is left under either id.</returns>
-    private async Task<bool> MoveToAsync(string secret, SessionSnapshot session)
+    /// <summary>The response never started, as after an exception that nobody handled: the browser has the old cookie, and the old session.</summary>
+    private async Task ForgetUnannouncedAsync()
     {
-        var newKey = _store.Keys.Session(SessionId.Derive(secret));
-        if (_store.Former is { } former)
+        if (_move is not { IsWritten: true })
         {
-            // First, or the old cookie would find its session again there.
-            await former.RemoveAsync(_secret).ConfigureAwait(false);
+            return;
         }
 
-        while (true)
+        var identity = _identity;
+        _move = null;
+        try
         {
-            var written = await _store.Hash.WriteAsync(newKey, session, _idleTimeout).ConfigureAwait(false);
-            var (deleted, newer) = await _store.Hash.DeleteAtVersionAsync(_id, session.Version).ConfigureAwait(false);
-            if (written && deleted)
+            await _store.Hash.DeleteAsync(identity.Key).ConfigureAwait(false);
+            _store.Copies.Remove(identity.Key);
+            if (_store.Former is { IsStillUsed: true } former)
             {
-                _store.Copies.Remove(_key);
-                _loaded = session;
-                SetIdentity(secret);
-                _store.Copies.Set(_key, session);
-                await TellFormerStoreAsync().ConfigureAwait(false);
-                return true;
+                await former.RemoveAsync(identity.Secret).ConfigureAwait(false);
             }
-
-            if (newer is null)
-            {
-                await _store.Hash.DeleteAsync(newKey).ConfigureAwait(false);
-                return false;
-            }
-
-            session = newer;
         }
+        catch (Exception exception) when (RedisAway.Explains(exception))
+        {
+            // It expires by itself.
+            _store.Logger.FormerIdNotDeleted(identity.Id, exception);
+        }
+
+        _store.AddOns.Destroyed(this, identity.Id, _state.Stored, rejected: false);
     }
 
     public async Task DestroyAsync(CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        if (!_isNewKey || _loaded is not null)
+        if (!_initial.IsNew && CanTellBrowser)
+        {
+            EnsureCookieIsOurs();
+        }
+
+        if (_move is { } move)
+        {
+            await DeleteAsync(move.From, move.Departed, cancellationToken).ConfigureAwait(false);
+            if (move.IsWritten)
+            {
+                await DeleteAsync(_identity, _state.Stored, cancellationToken).ConfigureAwait(false);
+            }
+        }
+        else if (!_identity.IsNew || _state.Stored is not null || _failedCommit is { IsOutcomeUnknown: true })
+        {
+            await DeleteAsync(_identity, _state.Stored, cancellationToken).ConfigureAwait(false);
+        }
+
+        StartOver(cookieEnds: !_initial.IsNew || _announced is not null);
+    }
+
+    private async Task DeleteAsync(SessionIdentity identity, SessionSnapshot? stored, CancellationToken cancellationToken)
+    {
+        var deadline = NewDeadline();
+        try
         {
             if (_store.Former is { } former)
             {
-                await WithinIOTimeout(former.RemoveAsync(_secret), cancellationToken).ConfigureAwait(false);
+                await deadline.WaitAsync(AwaitAsync(former.RemoveAsync(identity.Secret)), cancellationToken).ConfigureAwait(false);
             }
 
-            await WithinIOTimeout(_store.Hash.DeleteAsync(_key), cancellationToken).ConfigureAwait(false);
-            _store.Copies.Remove(_key);
-            _store.Metrics.Destroyed.Add(1);
-            _store.Logger.SessionDestroyed(_id);
-            foreach (var addOn in _store.AddOns)
-            {
-                addOn.Destroyed(this, _id, _loaded, rejected: false);
-            }
+            await deadline.WaitAsync(_store.Hash.DeleteAsync(identity.Key), cancellationToken).ConfigureAwait(false);
+        }
+        catch (TimeoutException exception) when (exception is not StackExchange.Redis.RedisTimeoutException)
+        {
+            throw new OperationCanceledException("Timed out destroying the session.", exception);
         }
 
-        Empty();
+        _store.Copies.Remove(identity.Key);
+        _store.Metrics.Destroyed.Add(1);
+        _store.Logger.SessionDestroyed(identity.Id);
+        _store.AddOns.Destroyed(this, identity.Id, stored, rejected: false);
     }
 
     /// <summary>This request is not the session's owner: it goes on with an empty one, under a new id if it sets something.</summary>
     public void Disown()
     {
         _store.Metrics.Rejected.Add(1);
-        Forget();
-        StartOver(SessionId.NewSecret());
-    }
-
-    private void Forget()
-    {
-        _loaded = null;
-        _copy = null;
-        _delta = null;
-        _gone = false;
-        _keptInMemory = false;
-        _tellFormerStore = false;
+        StartOver(cookieEnds: false);
     }
 
     /// <summary>As <see cref="Disown"/>, and the session ends for its owner, too. What is sent is not waited for: it is behind this request's load and ahead of every later one.</summary>
     public void DestroyAndDisown()
     {
-        var (id, key, stored) = (_id, _key, _loaded);
-        _store.Copies.Remove(key);
+        var (identity, stored) = (_identity, _state.Stored);
+        _store.Copies.Remove(identity.Key);
         _store.Metrics.Destroyed.Add(1);
         _ = DeleteAsync();
-        foreach (var addOn in _store.AddOns)
-        {
-            addOn.Destroyed(this, id, stored, rejected: true);
-        }
-
-        Disown();
-        ChangeCookie(CookieChange.Expire, null);
+        _store.AddOns.Destroyed(this, identity.Id, stored, rejected: true);
+        _store.Metrics.Rejected.Add(1);
+        StartOver(cookieEnds: true);
 
         async Task DeleteAsync()
         {
             try
             {
-                await _store.Hash.DeleteAsync(key).ConfigureAwait(false);
+                await _store.Hash.DeleteAsync(identity.Key).ConfigureAwait(false);
             }
-            catch (Exception exception) when (exception is StackExchange.Redis.RedisException or TimeoutException)
+            catch (Exception exception) when (RedisAway.Explains(exception))
             {
-                _store.Logger.SessionNotDestroyed(id, exception);
+                _store.Logger.SessionNotDestroyed(identity.Id, exception);
             }
         }
     }
 
-    /// <summary>What this request sees once its session is no more. A key that the browser already has is not used again.</summary>
-    private void Empty()
+    /// <summary>Continues as a session that does not exist yet, under a new secret that is sent if something is stored.</summary>
+    /// <param name="cookieEnds">Whether the browser's cookie expires if nothing is.</param>
+    private void StartOver(bool cookieEnds)
     {
-        _availability = Availability.Available;
-        Forget();
-        if (!_isNewKey)
-        {
-            StartOver(SessionId.NewSecret());
-            ChangeCookie(CookieChange.Expire, null);
-        }
-    }
-
-    /// <summary>Continues as a session that does not exist yet, under a new secret that is sent if something is set.</summary>
-    public void StartOver(string secret)
-    {
-        SetIdentity(secret);
-        _isNewKey = true;
-        _tryEstablish = () =>
-        {
-            if (_cookieChange != CookieChange.Replace && _context is { Response.HasStarted: false })
-            {
-                ChangeCookie(CookieChange.Replace, secret);
-            }
-
-            return _cookieChange == CookieChange.Replace;
-        };
+        _identity = NewIdentity();
+        _state = SessionState.New;
+        _content.Reset(null);
+        _move = null;
+        _failedCommit = null;
+        _cookieEnds = cookieEnds;
+        AwaitResponse();
     }
 
     private void EnsureCookieCanChange(string otherwise)
     {
-        if (_context is not { Response.HasStarted: false })
+        if (!CanTellBrowser)
         {
             throw new InvalidOperationException(otherwise);
         }
+
+        EnsureCookieIsOurs();
     }
 
-    private void ChangeCookie(CookieChange change, string? secret)
+    /// <summary>SessionMiddleware does not tell with which options it works, and where they are its own, this cannot replace its cookie.</summary>
+    private void EnsureCookieIsOurs()
     {
-        _cookieChange = change;
-        _newSecret = secret;
-        CallBeforeResponse();
-    }
-
-    private void WriteCookie()
-    {
-        if (_cookieChange == CookieChange.Replace)
+        if (_store.Cookie.Read(_context!) != _initial.Secret)
         {
-            _store.Cookie.Append(_context!, _newSecret!);
+            throw new InvalidOperationException(
+                "The session cookie cannot be replaced, because UseSession was given options of its own. Write services.Configure<SessionOptions>(...), and UseSession() without options.");
         }
-        else if (_cookieChange == CookieChange.Expire)
-        {
-            _store.Cookie.Expire(_context!);
-        }
-    }
-
-    [System.Diagnostics.CodeAnalysis.MemberNotNull(nameof(_key), nameof(_secret))]
-    private void SetIdentity(string secret)
-    {
-        _secret = secret;
-        _id = SessionId.Derive(secret);
-        _idText = null;
-        _key = _store.Keys.Session(_id);
     }
 }

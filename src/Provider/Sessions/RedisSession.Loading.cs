@@ -1,305 +1,283 @@
 using System.Runtime.ExceptionServices;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Net.Http.Headers;
+using RedisSessions.Clients;
 using RedisSessions.Diagnostics;
 using RedisSessions.Storage;
+using RedisSessions.Storage.Scripts;
 using StackExchange.Redis;
 
 namespace RedisSessions.Sessions;
 
-// The load is sent once, by the store, and awaited or waited for by whoever comes first. Its outcome holds for the
-// request: a session that could not be read stays unavailable, so that no page works with half the truth.
+// The load is sent once, when the session is made, and awaited or waited for by whoever comes first. A session that was read
+// and found unavailable stays so for the request, so that no page works with half the truth.
 internal sealed partial class RedisSession
 {
-    private Availability _availability;
-    private SessionCopy? _copy;
-    private SessionHash.LoadReply? _reply;
-    private Exception? _loadFailure;
-    private Measured _measuredLoad;
-
-    private enum Availability
-    {
-        NotLoaded,
-        Available,
-        Unavailable,
-    }
-
-    /// <summary>Whether the load's outcome is known, so that reading blocks no thread.</summary>
-    public bool IsLoaded => _availability != Availability.NotLoaded;
-
-    private long KnownVersion => _copy?.Session.Version ?? SessionSnapshot.UnknownVersion;
-
     private bool OnlyReads => _context is { } context && (HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method));
 
-    public void StartLoading()
+    private IODeadline NewDeadline() => new(_ioTimeout, _store.Timeouts.Clock, _store.Connection.ReplyTimeout);
+
+    private void BeginLoad()
     {
-        _loadFailure = null;
-        if (_store.Copies.TryGet(_key, out _copy) && OnlyReads && _store.Copies.MayBeServed(_copy))
+        if (_identity.IsNew)
         {
-            _loaded = _copy.Session;
-            _availability = Availability.Available;
+            // Costs no round trip; but where Redis is known to be away, nothing that is set could be stored.
+            _state = _store.Connection.IsDown()
+                ? SessionState.Loading(new SessionLoad(_store, _identity, new RedisConnectionException(ConnectionFailureType.UnableToConnect, CommandFlags.None, "There is no connection to Redis.")))
+                : SessionState.New;
             return;
         }
 
-        _measuredLoad = Measured.Begin("load session", _store.Metrics.LoadDuration);
-        try
+        _store.Copies.TryGet(_identity.Key, out var copy);
+        if (copy is not null && OnlyReads && _store.Copies.MayBeServed(copy))
         {
-            _reply = _store.Hash.StartLoad(_key, _idleTimeout, KnownVersion);
+            try
+            {
+                Accept(new ReadReply(copy.Session, null, IsCopy: true), copy, isValidated: false);
+            }
+            catch (Exception exception)
+            {
+                Fail(exception);
+            }
+
+            return;
         }
-        catch (Exception exception)
-        {
-            // The client throws at once where it knows that there is no connection; readers meet that where they wait.
-            _reply = new SessionHash.LoadReply(Task.FromException<RedisResult>(exception), null);
-        }
+
+        _state = SessionState.Loading(new SessionLoad(_store, _identity, _idleTimeout, copy));
     }
 
-    /// <summary>Throws when the session cannot be read; the caller is expected to handle that. Asking again tries again.</summary>
-    public Task LoadAsync(CancellationToken cancellationToken = default) =>
-        IsLoaded ? Task.CompletedTask : LoadSlowAsync(cancellationToken);
+    /// <summary>Throws when the session cannot be read; the caller is expected to handle that. As long as nobody has read it, asking again tries again.</summary>
+    public Task LoadAsync(CancellationToken cancellationToken = default) => _state.Kind switch
+    {
+        SessionStateKind.Loading => LoadSlowAsync(cancellationToken),
+        SessionStateKind.Unavailable => Task.FromException(_state.Reason!),
+        _ => Task.CompletedTask,
+    };
 
     /// <summary>Waits for the load as <see cref="LoadAsync"/> does, but leaves a failure to whoever reads the session.</summary>
     public async Task PreloadAsync()
     {
+        if (_state.Load is { Failure: not null })
+        {
+            // Somebody waited already; waiting once more would only make the page slower.
+            return;
+        }
+
         try
         {
             await LoadAsync().ConfigureAwait(false);
         }
-        catch (Exception exception)
+        catch
         {
-            _loadFailure ??= exception;
+            // Kept in the state, and logged by whoever reads the session.
         }
     }
 
     private async Task LoadSlowAsync(CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        if (_reply is null || _loadFailure is not null)
+        if (_state.Load!.Failure is not null)
         {
-            StartLoading();
-            if (IsLoaded)
-            {
-                return;
-            }
+            BeginLoad();
+        }
+
+        if (_state.Load is not { } load)
+        {
+            return;
         }
 
         try
         {
-            await ReplyAsync(_reply!.Value, cancellationToken).ConfigureAwait(false);
-            _measuredLoad.End(_store.Metrics.LoadDuration);
+            var deadline = NewDeadline();
+            ReadReply reply;
+            while (!load.TryEnd(out reply))
+            {
+                // Whether it failed says its end.
+                var pending = load.Pending;
+                await deadline.WaitAsync(pending, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                cancellationToken.ThrowIfCancellationRequested();
+                if (!ReferenceEquals(_state.Load, load))
+                {
+                    // Somebody else who waited was first.
+                    return;
+                }
+
+                if (!pending.IsCompleted)
+                {
+                    throw new TimeoutException("Timed out loading the session.");
+                }
+            }
+
+            Accept(reply, load.Copy, isValidated: true);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             // The caller's own wish: the reply still comes, and another reader may wait for it.
             throw;
         }
+        catch (Exception exception) when (!ReferenceEquals(_state.Load, load))
+        {
+            // The load came, and what was done with it failed.
+            Fail(exception);
+            throw;
+        }
         catch (TimeoutException exception) when (exception is not RedisTimeoutException)
         {
-            _loadFailure = exception;
-            _measuredLoad.End(_store.Metrics.LoadDuration, exception);
             _store.Logger.SessionLoadingTimeout();
+            load.Fail(exception);
+            load.IsLogged = true;
             throw new OperationCanceledException("Timed out loading the session.", exception);
         }
         catch (Exception exception)
         {
-            _loadFailure = exception;
-            _measuredLoad.End(_store.Metrics.LoadDuration, exception);
+            load.Fail(exception);
             throw;
         }
-    }
-
-    private async Task ReplyAsync(SessionHash.LoadReply reply, CancellationToken cancellationToken)
-    {
-        try
-        {
-            var fields = reply.Fields is null ? null : await WithinIOTimeout(reply.Fields, cancellationToken).ConfigureAwait(false);
-            Accept(await WithinIOTimeout(reply.Script, cancellationToken).ConfigureAwait(false), fields);
-            await AskFormerStoreAsync(cancellationToken).ConfigureAwait(false);
-        }
-        catch (RedisServerException exception) when (RedisScript.IsMissing(exception))
-        {
-            var retry = _store.Hash.RetryLoadAsync(_key, _idleTimeout, KnownVersion);
-            _reply = new SessionHash.LoadReply(retry, null);
-            Accept(await WithinIOTimeout(retry, cancellationToken).ConfigureAwait(false), null);
-            await AskFormerStoreAsync(cancellationToken).ConfigureAwait(false);
-        }
-    }
-
-    private async ValueTask AskFormerStoreAsync(CancellationToken cancellationToken)
-    {
-        if (_store.Former is not { } former || (_loaded is not null && !former.IsStillUsed))
-        {
-            return;
-        }
-
-        // Not available before that is known, for a reader in between would take the session for empty.
-        _availability = Availability.NotLoaded;
-        Import(await WithinIOTimeout(former.FindAsync(_secret, _loaded is not null), cancellationToken).ConfigureAwait(false));
-        _availability = Availability.Available;
-    }
-
-    /// <summary>What came from elsewhere is a change of this request, so that its commit stores it.</summary>
-    private void Import(FormerSession? former)
-    {
-        if (former is null)
-        {
-            return;
-        }
-
-        var delta = Change();
-        if (former.Replaces && _loaded is not null)
-        {
-            delta.Clear();
-        }
-
-        delta.Creates = true;
-        former.CopyTo(delta.Fields);
-        _tellFormerStore = true;
-    }
-
-    /// <summary>
-    /// The client gives up by itself after its own timeout, so a longer one needs no timer here; with the defaults a
-    /// request creates none.
-    /// </summary>
-    private Task<T> WithinIOTimeout<T>(Task<T> reply, CancellationToken cancellationToken)
-    {
-        var clientTimeout = _store.Hash.Connection.ReplyTimeoutMilliseconds;
-        var needsTimer = _ioTimeout != Timeout.InfiniteTimeSpan && (clientTimeout == 0 || _ioTimeout.TotalMilliseconds < 2 * clientTimeout);
-        if (reply.IsCompleted || (!needsTimer && !cancellationToken.CanBeCanceled))
-        {
-            return reply;
-        }
-
-        return reply.WaitAsync(needsTimer ? _ioTimeout : Timeout.InfiniteTimeSpan, _store.Hash.Timeouts.Clock, cancellationToken);
     }
 
     /// <summary>What every synchronous member starts with. Never throws: a session that cannot be read is unavailable.</summary>
     private void EnsureLoaded()
     {
-        if (!IsLoaded)
+        if (_state.Load is { } load)
         {
-            LoadBlocking();
+            LoadBlocking(load);
         }
     }
 
-    private void LoadBlocking()
+    private void LoadBlocking(SessionLoad load)
     {
         try
         {
-            if (_loadFailure is { } failure)
+            if (load.Failure is { } failure)
             {
                 // Somebody waited already; waiting once more would only make the page slower.
                 ExceptionDispatchInfo.Throw(failure);
             }
 
-            if (_reply is null)
+            var deadline = NewDeadline();
+            ReadReply reply;
+            while (!load.TryEnd(out reply))
             {
-                StartLoading();
-                if (IsLoaded)
-                {
-                    return;
-                }
+                deadline.Wait(load.Pending, "Timed out loading the session.");
             }
 
-            WaitForReply(_reply!.Value);
-            if (_store.Former is { } former && (_loaded is null || former.IsStillUsed))
-            {
-                Import(former.Find(_secret, _loaded is not null));
-            }
-
-            _measuredLoad.End(_store.Metrics.LoadDuration);
+            Accept(reply, load.Copy, isValidated: true);
         }
         catch (Exception exception)
         {
-            _availability = Availability.Unavailable;
-            if (_loadFailure is null)
+            if (load.Failure is null && ReferenceEquals(_state.Load, load))
             {
-                _measuredLoad.End(_store.Metrics.LoadDuration, exception);
+                load.Fail(exception);
             }
 
-            _store.Logger.SessionReadException(_id, exception);
+            Fail(exception);
         }
     }
 
-    private void WaitForReply(SessionHash.LoadReply reply)
+    /// <summary>From here on nothing of the session can be read in this request, and nothing is written: half a truth is worse than none.</summary>
+    public void Fail(Exception reason)
     {
-        try
+        if (_state.Load is not { IsLogged: true })
         {
-            if (!reply.Last.Wait(_ioTimeout))
-            {
-                throw new TimeoutException("Timed out loading the session.");
-            }
-
-            // Redis answers in order, but a script that failed to be sent has no place in that order.
-            reply.Script.Wait(_ioTimeout);
-            Accept(reply.Script.GetAwaiter().GetResult(), reply.Fields?.GetAwaiter().GetResult());
+            _store.Logger.SessionReadException(_identity.Id, reason);
         }
-        catch (AggregateException exception) when (exception.InnerException is { } inner)
-        {
-            if (!RedisScript.IsMissing(inner))
-            {
-                ExceptionDispatchInfo.Throw(inner);
-            }
 
-            Accept(_store.Hash.RetryLoad(_key, _idleTimeout, KnownVersion), null);
-        }
+        _state = SessionState.Unavailable(reason);
+        _content.Reset(null);
+        _move = null;
+        _failedCommit = null;
+        _cookieEnds = false;
     }
 
-    private void Accept(RedisResult reply, HashEntry[]? fields)
+    private void Accept(ReadReply reply, SessionCopy? copy, bool isValidated)
     {
-        var due = false;
-        if (reply.Length >= 0)
+        if (reply.Session is not { } session || _store.Timeouts.IsOver(session))
         {
-            due = reply.Length % 2 == 1;
-            AcceptFields(_store.Hash.Parse(_key, reply));
+            _state = SessionState.Absent;
+            _store.Copies.Remove(_identity.Key);
+            _store.Metrics.Missing.Add(1);
+            _store.Logger.AccessingExpiredSession(_identity.Id);
+            if (reply.Session is { } over)
+            {
+                // Its script deletes what is past its absolute timeout.
+                _ = SlideAsync(_identity.Id, _identity.Key, over, null, default);
+            }
+
+            return;
         }
-        else if ((long)reply != SessionScripts.Missing && fields is { Length: > 0 })
+
+        _state = SessionState.Loaded(session);
+        _content.Reset(session);
+        var heartbeat = _store.AddOns.HeartbeatInterval;
+        var nextSlide = reply.IsCopy ? copy!.NextSlide : _store.Timeouts.NextSlide(session, reply.Life, _idleTimeout, heartbeat);
+        var isDue = nextSlide <= _store.Timeouts.Now;
+        if (isDue)
         {
-            due = (long)reply == SessionScripts.UnchangedAndDue;
-            AcceptFields(_store.Hash.Parse(_key, fields));
+            nextSlide = _store.Timeouts.NextSlide(session, _idleTimeout, heartbeat);
         }
-        else if ((long)reply != SessionScripts.Missing && fields is null)
+
+        if (reply.IsCopy)
         {
-            due = (long)reply == SessionScripts.UnchangedAndDue;
-            _loaded = _copy!.Session;
-            _store.Copies.Validated(_copy);
             _store.Metrics.CopyHits.Add(1);
+            copy!.NextSlide = nextSlide;
+            if (isValidated)
+            {
+                _store.Copies.Validated(copy);
+            }
         }
         else
         {
-            _store.Copies.Remove(_key);
-            _store.Metrics.Missing.Add(1);
-            _store.Logger.AccessingExpiredSession(_id);
+            _store.Metrics.CopyMisses.Add(1);
+            _store.Copies.Set(_identity.Key, session, nextSlide);
         }
 
-        _availability = Availability.Available;
-        if (_loaded is { } loaded)
+        _store.Metrics.Loaded.Add(1);
+        _store.Logger.SessionLoaded(_identity.Id, session.Fields.Count);
+        var identity = _identity;
+        _store.AddOns.Loaded(this);
+        if (isDue && _state.Kind == SessionStateKind.Loaded)
         {
-            _store.Metrics.Loaded.Add(1);
-            _store.Logger.SessionLoaded(_id, loaded.Fields.Count);
-            TellAddOns(due);
+            var beat = heartbeat > TimeSpan.Zero
+                ? new SessionBeat(
+                    identity.Id,
+                    session,
+                    Life,
+                    ClientAddress.Of(_context?.Connection.RemoteIpAddress),
+                    _context?.Request.Headers[HeaderNames.UserAgent].ToString() ?? "")
+                : default;
+            _ = SlideAsync(identity.Id, identity.Key, session, copy, beat);
         }
     }
 
-    private void TellAddOns(bool due)
+    /// <summary>No request waits for this.</summary>
+    private async Task SlideAsync(Guid id, string key, SessionSnapshot session, SessionCopy? copy, SessionBeat beat)
     {
-        foreach (var addOn in _store.AddOns)
+        try
         {
-            addOn.Loaded(this);
-        }
-
-        // One of them may have found that the session is not this browser's.
-        if (due && _loaded is not null)
-        {
-            foreach (var addOn in _store.AddOns)
+            var own = session.GetMilliseconds(FieldNames.IdleTimeout);
+            switch (await _store.Hash.SlideAsync(key, _idleTimeout, own, _store.AddOns.HeartbeatInterval).ConfigureAwait(false))
             {
-                addOn.HeartbeatDue(this);
+                case SlideReply.SlidAndHeartbeatDue when beat.Stored is not null:
+                    _store.AddOns.HeartbeatDue(beat);
+                    break;
+                case SlideReply.Missing:
+                    _store.Copies.Remove(key);
+                    break;
             }
         }
-    }
+        catch (Exception exception)
+        {
+            // The next load tries again.
+            if (copy is not null)
+            {
+                copy.NextSlide = 0;
+            }
+            else
+            {
+                _store.Copies.Remove(key);
+            }
 
-    private void AcceptFields(SessionSnapshot session)
-    {
-        _loaded = session;
-        _store.Copies.Set(_key, session);
-        _store.Metrics.CopyMisses.Add(1);
+            _store.Logger.SessionNotSlid(id, exception);
+        }
     }
 }

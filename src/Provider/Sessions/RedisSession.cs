@@ -1,38 +1,51 @@
+using System.Collections;
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
-using System.Text;
+using System.Globalization;
 using Microsoft.AspNetCore.Http;
+using RedisSessions.Redis;
 using RedisSessions.Storage;
 
 namespace RedisSessions.Sessions;
 
 /// <summary>
-/// One request's view of one session: the version that was loaded, which other requests share and nobody changes, under a
-/// delta of what this request changed. Reading and writing are pure memory once the load has arrived.
+/// One request's view of one session: a state, which says what it is, and a content, which is what the request sees and changed.
+/// Reading and writing are pure memory once the load has arrived.
 /// <para>
-/// The parts, in the order a request meets them: <c>RedisSession.Loading.cs</c>, this file,
-/// <c>RedisSession.Committing.cs</c>, <c>RedisSession.Identity.cs</c>. Like every ISession, not for concurrent use.
+/// The parts, in the order a request meets them: <c>RedisSession.Loading.cs</c>, this file, <c>RedisSession.Committing.cs</c>,
+/// <c>RedisSession.Identity.cs</c>, <c>RedisSession.Response.cs</c>. All fields are here. What each member does in each state is a
+/// table in src/Provider/README.md. Like every ISession, not for concurrent use.
 /// </para>
 /// </summary>
-[DebuggerDisplay("Id = {_id}, {_availability}")]
+[DebuggerDisplay("Id = {_identity}, {_state.Kind}")]
 internal sealed partial class RedisSession : ISession
 {
     private readonly RedisSessionStore _store;
     private readonly HttpContext? _context;
     private readonly TimeSpan _idleTimeout;
     private readonly TimeSpan _ioTimeout;
-    private Func<bool> _tryEstablish;
-    private string? _idText;
-    private SessionSnapshot? _loaded;
-    private SessionDelta? _delta;
+
+    // SessionMiddleware's, which sends its cookie for the key that it made, and for no other.
+    private readonly Func<bool> _tryEstablish;
+    private readonly SessionIdentity _initial;
+
+    private readonly SessionContent _content = new();
+    private SessionState _state;
+    private SessionIdentity _identity;
+    private SessionMove? _move;
+    private FailedCommit? _failedCommit;
+    private ResponseTurn _responseTurn;
+    private int _responseTurns;
+    private SessionIdentity? _announced;
+    private bool _cookieEnds;
+    private Dictionary<SessionAddOn, object>? _addOnStates;
 
     public RedisSession(
         RedisSessionStore store,
-        string secret,
+        SessionIdentity identity,
         TimeSpan idleTimeout,
         TimeSpan ioTimeout,
         Func<bool> tryEstablish,
-        bool isNewKey,
         HttpContext? context)
     {
         _store = store;
@@ -40,18 +53,23 @@ internal sealed partial class RedisSession : ISession
         _idleTimeout = idleTimeout;
         _ioTimeout = ioTimeout;
         _tryEstablish = tryEstablish;
-        _isNewKey = isNewKey;
-        _availability = isNewKey ? Availability.Available : Availability.NotLoaded;
-        SetIdentity(secret);
+        _initial = _identity = identity;
+        AwaitResponse();
+        BeginLoad();
     }
 
-    /// <summary>The id, whether or not the session could be loaded.</summary>
-    public Guid Identity => _id;
+    /// <summary>Which session this is, whether or not it could be loaded.</summary>
+    public SessionIdentity Identity => _identity;
 
     /// <summary>What Redis held when this request loaded or last committed; null if there is no such session.</summary>
-    public SessionSnapshot? Stored => _loaded;
+    public SessionSnapshot? Stored => _state.Stored;
+
+    public SessionStateKind State => _state.Kind;
 
     public HttpContext? Context => _context;
+
+    /// <summary>Whether the load's outcome is known, so that reading blocks no thread.</summary>
+    public bool IsLoaded => _state.Kind != SessionStateKind.Loading;
 
     /// <inheritdoc/>
     public bool IsAvailable
@@ -59,20 +77,21 @@ internal sealed partial class RedisSession : ISession
         get
         {
             EnsureLoaded();
-            return _availability == Availability.Available;
+            return _state.Kind != SessionStateKind.Unavailable;
         }
     }
 
     /// <summary>The id that names this session in Redis; empty while the session is unavailable, as the in-box session's.</summary>
-    public string Id => IsAvailable ? _idText ??= _id.ToString() : string.Empty;
+    public string Id => IsAvailable ? _identity.ToString() : string.Empty;
 
     /// <inheritdoc/>
+    /// <remarks>A live view, as the in-box session's: it shows what is set later, too.</remarks>
     public IEnumerable<string> Keys
     {
         get
         {
             EnsureLoaded();
-            return _delta is null or { IsCleared: false, Fields.Count: 0 } ? _loaded?.Fields.Keys ?? [] : MergedKeys();
+            return new LiveKeys(_content);
         }
     }
 
@@ -82,17 +101,25 @@ internal sealed partial class RedisSession : ISession
         get
         {
             EnsureLoaded();
-            return _loaded is { } loaded ? DateTimeOffset.FromUnixTimeMilliseconds(loaded.CreatedAt) : null;
+            return _state.Stored is { } stored ? DateTimeOffset.FromUnixTimeMilliseconds(stored.CreatedAt) : null;
         }
     }
+
+    /// <summary>How many fields there are.</summary>
+    public int FieldCount => _content.Count;
+
+    /// <summary>How many bytes names in UTF-8 and values have together.</summary>
+    public long FieldBytes => _content.Bytes;
+
+    /// <summary>How long it lives unused.</summary>
+    public TimeSpan Life => _store.Timeouts.IdleOf(_state.Stored, _idleTimeout);
 
     /// <inheritdoc/>
     public bool TryGetValue(string key, [NotNullWhen(true)] out byte[]? value)
     {
         ArgumentNullException.ThrowIfNull(key);
         EnsureLoaded();
-        var stored = Find(FieldNames.Normalize(key));
-        value = stored?.AsSpan().ToArray();
+        value = _content.TryGet(FieldNames.Normalize(key), out var stored) ? stored.AsSpan().ToArray() : null;
         return value is not null;
     }
 
@@ -107,13 +134,10 @@ internal sealed partial class RedisSession : ISession
 
         ArgumentNullException.ThrowIfNull(key);
         FieldNames.ThrowIfTooLong(key);
-        foreach (var addOn in _store.AddOns)
-        {
-            addOn.Setting(this, key, value.Length);
-        }
-
+        _store.AddOns.Setting(this, key, value.Length);
         Establish();
-        Change().Fields[FieldNames.Normalize(key)] = value.AsSpan().ToArray();
+        _content.Set(FieldNames.Normalize(key), value.AsSpan().ToArray());
+        AwaitResponse();
     }
 
     /// <inheritdoc/>
@@ -121,21 +145,18 @@ internal sealed partial class RedisSession : ISession
     {
         ArgumentNullException.ThrowIfNull(key);
         EnsureLoaded();
-        key = FieldNames.Normalize(key);
-        if (Find(key) is not null)
-        {
-            Change().Fields[key] = null;
-        }
+        _content.Remove(FieldNames.Normalize(key));
+        AwaitResponse();
     }
 
     /// <inheritdoc/>
     public void Clear()
     {
-        EnsureLoaded();
         // A stored session is cleared even if it looked empty: what counts is what there is at commit time.
-        if (_loaded is not null || _delta is not null)
+        if (IsAvailable)
         {
-            Change().Clear();
+            _content.Clear();
+            AwaitResponse();
         }
     }
 
@@ -145,95 +166,43 @@ internal sealed partial class RedisSession : ISession
         ArgumentOutOfRangeException.ThrowIfLessThan(timeout, TimeSpan.FromMilliseconds(1));
         if (IsAvailable)
         {
-            Change().SetMetadata(FieldNames.IdleTimeout, SessionHash.Milliseconds(timeout).ToString(System.Globalization.CultureInfo.InvariantCulture));
+            _content.Delta.SetMetadata(FieldNames.IdleTimeout, Ttl.Milliseconds(timeout).ToString(CultureInfo.InvariantCulture));
+            AwaitResponse();
         }
     }
 
-    /// <summary>How many fields there are beside this one, and how many bytes they have.</summary>
-    public (int Count, long Bytes) Measure(string key)
-    {
-        var (count, bytes) = (0, 0L);
-        foreach (var name in Keys)
-        {
-            if (name != key)
-            {
-                count++;
-                bytes += Encoding.UTF8.GetByteCount(name) + Find(name)!.Length;
-            }
-        }
-
-        return (count, bytes);
-    }
+    /// <summary>The value of a field, without a copy; null if there is none.</summary>
+    public byte[]? Peek(string key) => _content.TryGet(FieldNames.Normalize(key), out var value) ? value : null;
 
     /// <summary>Changes metadata with the next commit, which creates the session if need be.</summary>
     public void SetMetadata(string name, string? value)
     {
-        var delta = Change();
-        delta.Creates |= value is not null;
-        delta.SetMetadata(name, value);
+        if (IsAvailable)
+        {
+            var delta = _content.Delta;
+            delta.Creates |= value is not null;
+            delta.SetMetadata(name, value);
+            AwaitResponse();
+        }
     }
 
     /// <summary>Metadata as this request sees it.</summary>
     public string? GetMetadata(string name)
     {
         EnsureLoaded();
-        return _delta is { } delta && delta.Metadata.TryGetValue(name, out var changed) ? changed : _loaded?.GetMetadata(name);
+        return _content.GetMetadata(name);
     }
 
-    private byte[]? Find(string key)
+    /// <summary>What an add-on keeps of this request's session; null if it has kept nothing.</summary>
+    public T? StateOf<T>(SessionAddOn addOn)
+        where T : class => _addOnStates is not null && _addOnStates.TryGetValue(addOn, out var state) ? (T)state : null;
+
+    public void Keep(SessionAddOn addOn, object state) => (_addOnStates ??= [])[addOn] = state;
+
+    private sealed class LiveKeys(SessionContent content) : IEnumerable<string>
     {
-        if (_delta is { } delta)
-        {
-            if (delta.Fields.TryGetValue(key, out var changed))
-            {
-                return changed;
-            }
+        public IEnumerator<string> GetEnumerator() => content.Names.GetEnumerator();
 
-            if (delta.IsCleared)
-            {
-                return null;
-            }
-        }
-
-        return _loaded is { } loaded && loaded.Fields.TryGetValue(key, out var value) ? value : null;
-    }
-
-    private IEnumerable<string> MergedKeys()
-    {
-        if (_loaded is { } loaded && _delta is not { IsCleared: true })
-        {
-            foreach (var key in loaded.Fields.Keys)
-            {
-                if (_delta is null || !_delta.Fields.ContainsKey(key))
-                {
-                    yield return key;
-                }
-            }
-        }
-
-        if (_delta is { } delta)
-        {
-            foreach (var (key, value) in delta.Fields)
-            {
-                if (value is not null)
-                {
-                    yield return key;
-                }
-            }
-        }
-    }
-
-    public void Establish()
-    {
-        if (!_tryEstablish())
-        {
-            throw new InvalidOperationException("The session cannot be established after the response has started.");
-        }
-    }
-
-    private SessionDelta Change()
-    {
-        CallBeforeResponse();
-        return _delta ??= new SessionDelta();
+        IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
     }
 }

@@ -1,26 +1,25 @@
-using System.Diagnostics.CodeAnalysis;
-using System.Text.Json;
-using System.Text.Json.Serialization.Metadata;
 using RedisSessions.Sessions;
 
 namespace Microsoft.AspNetCore.Http;
 
 /// <summary>
 /// What a session on Redis can do beyond <see cref="ISession"/>. Each throws <see cref="InvalidOperationException"/> on a
-/// session of another store, naming AddRedisSession; <c>Get</c> and <c>Set</c> work on every session.
+/// session of another store, naming AddRedisSession.
 /// </summary>
 public static class RedisSessionExtensions
 {
-    private const string Reflection = "Serializes by reflection. Use the overload that takes a JsonTypeInfo<T>.";
-
     /// <summary>
     /// Gives the session a new id and secret key, with all its data, and replaces the cookie in this response: call it when
     /// a user's rights change, so that whoever knew the old key has nothing (session fixation; OWASP ASVS 5.0, 7.2.4). The
-    /// old session is deleted. Does nothing for a key made in this request, or while the session is unavailable.
+    /// <see cref="ISession.Id"/> changes at once; the data is written under it with the commit, and the old session is deleted when the
+    /// response starts, with which the cookie goes out. Should the request fail before, the old session is as it was. Does
+    /// nothing for a key made in this request.
     /// </summary>
     /// <param name="session">The session.</param>
     /// <param name="cancellationToken">Stops waiting for the load.</param>
-    /// <exception cref="InvalidOperationException">The response has started, so the cookie cannot change.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// The response has started, or <c>UseSession</c> was given options of its own, so the cookie cannot change.
+    /// </exception>
     public static Task RegenerateIdAsync(this ISession session, CancellationToken cancellationToken = default) =>
         Require(session).RegenerateIdAsync(cancellationToken);
 
@@ -59,52 +58,6 @@ public static class RedisSessionExtensions
     /// <summary>When the session was created, UTC; <see langword="null"/> if it is not stored yet or unavailable.</summary>
     /// <param name="session">The session.</param>
     public static DateTimeOffset? GetCreatedAt(this ISession session) => Require(session).CreatedAt;
-
-    /// <summary>Reads a value that <c>Set</c> stored as JSON; the type's default if there is none.</summary>
-    /// <param name="session">The session.</param>
-    /// <param name="key">The field.</param>
-    /// <exception cref="JsonException">The field holds something else.</exception>
-    [RequiresUnreferencedCode(Reflection)]
-    [RequiresDynamicCode(Reflection)]
-    public static T? Get<T>(this ISession session, string key) =>
-        Bytes(session, key) is { } json ? JsonSerializer.Deserialize<T>(json, JsonSerializerOptions.Web) : default;
-
-    /// <summary>Reads a value that <c>Set</c> stored as JSON, without reflection; the type's default if there is none.</summary>
-    /// <param name="session">The session.</param>
-    /// <param name="key">The field.</param>
-    /// <param name="type">The type's source-generated metadata.</param>
-    /// <exception cref="JsonException">The field holds something else.</exception>
-    public static T? Get<T>(this ISession session, string key, JsonTypeInfo<T> type) =>
-        Bytes(session, key) is { } json ? JsonSerializer.Deserialize(json, type) : default;
-
-    /// <summary>Stores a value as UTF-8 JSON (System.Text.Json, web defaults); <see langword="null"/> is stored as JSON null.</summary>
-    /// <param name="session">The session.</param>
-    /// <param name="key">The field.</param>
-    /// <param name="value">The value.</param>
-    [RequiresUnreferencedCode(Reflection)]
-    [RequiresDynamicCode(Reflection)]
-    public static void Set<T>(this ISession session, string key, T value)
-    {
-        ArgumentNullException.ThrowIfNull(session);
-        session.Set(key, JsonSerializer.SerializeToUtf8Bytes(value, JsonSerializerOptions.Web));
-    }
-
-    /// <summary>Stores a value as UTF-8 JSON without reflection; <see langword="null"/> is stored as JSON null.</summary>
-    /// <param name="session">The session.</param>
-    /// <param name="key">The field.</param>
-    /// <param name="value">The value.</param>
-    /// <param name="type">The type's source-generated metadata.</param>
-    public static void Set<T>(this ISession session, string key, T value, JsonTypeInfo<T> type)
-    {
-        ArgumentNullException.ThrowIfNull(session);
-        session.Set(key, JsonSerializer.SerializeToUtf8Bytes(value, type));
-    }
-
-    private static byte[]? Bytes(ISession session, string key)
-    {
-        ArgumentNullException.ThrowIfNull(session);
-        return session.TryGetValue(key, out var value) ? value : null;
-    }
 
     internal static RedisSession Require(ISession session)
     {

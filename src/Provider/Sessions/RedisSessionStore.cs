@@ -1,11 +1,11 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Session;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using RedisSessions.Diagnostics;
+using RedisSessions.Redis;
 using RedisSessions.Storage;
 
 namespace RedisSessions.Sessions;
@@ -15,18 +15,25 @@ namespace RedisSessions.Sessions;
 /// while the rest of the pipeline works; a request without a cookie costs no round trip unless something is set.
 /// </summary>
 internal sealed class RedisSessionStore(
+    RedisConnection connection,
     SessionHash hash,
+    SessionTimeouts timeouts,
     SessionKeys keys,
     SessionCookie cookie,
     SessionCopies copies,
     SessionMetrics metrics,
+    SessionAddOns addOns,
     IHttpContextAccessor contexts,
     IOptions<SessionOptions> options,
-    IEnumerable<SessionAddOn> addOns,
+    IOptions<RedisSessionOptions> redisOptions,
     IServiceProvider services,
     ILogger<RedisSessionStore> logger) : ISessionStore
 {
+    public RedisConnection Connection { get; } = connection;
+
     public SessionHash Hash { get; } = hash;
+
+    public SessionTimeouts Timeouts { get; } = timeouts;
 
     public SessionKeys Keys { get; } = keys;
 
@@ -36,11 +43,12 @@ internal sealed class RedisSessionStore(
 
     public SessionMetrics Metrics { get; } = metrics;
 
+    public SessionAddOns AddOns { get; } = addOns;
+
+    public CommitFailure CommitFailure { get; } = redisOptions.Value.CommitFailure;
+
     /// <summary>Where sessions may come from that have no hash yet; usually null.</summary>
     public FormerStore? Former { get; } = services.GetService<FormerStore>();
-
-    /// <summary>Usually none; never null.</summary>
-    public SessionAddOn[] AddOns { get; } = Attach(hash, [.. addOns]);
 
     public ILogger Logger { get; } = logger;
 
@@ -50,18 +58,10 @@ internal sealed class RedisSessionStore(
         ArgumentNullException.ThrowIfNull(tryEstablishSession);
 
         var context = contexts.HttpContext;
-        if (context?.Features.Get<EarlySession>() is { } early && (isNewSessionKey || early.Secret == sessionKey))
-        {
-            return early.Session;
-        }
-
-        var session = new RedisSession(this, sessionKey, idleTimeout, ioTimeout, tryEstablishSession, isNewSessionKey, context);
-        if (!isNewSessionKey)
-        {
-            session.StartLoading();
-        }
-
-        return session;
+        var cookieSecret = isNewSessionKey ? null : sessionKey;
+        return context?.Features.Get<RequestSession>() is { } present && present.CookieSecret == cookieSecret
+            ? present.Session
+            : Begin(context, sessionKey, idleTimeout, ioTimeout, tryEstablishSession, cookieSecret);
     }
 
     /// <summary>
@@ -70,55 +70,25 @@ internal sealed class RedisSessionStore(
     /// </summary>
     public RedisSession? Find(HttpContext context)
     {
-        if (context.Features.Get<ISessionFeature>() is { } feature)
+        if (context.Features.Get<RequestSession>() is { } present)
         {
-            return feature.Session as RedisSession;
+            return present.Session;
         }
 
-        if (context.Features.Get<EarlySession>() is { } early)
-        {
-            return early.Session;
-        }
-
-        if (Cookie.Read(context) is not { } secret)
-        {
-            return null;
-        }
-
-        var session = new RedisSession(this, secret, options.Value.IdleTimeout, options.Value.IOTimeout, static () => true, isNewKey: false, context);
-        session.StartLoading();
-        context.Features.Set(new EarlySession(secret, session));
-        return session;
+        return Cookie.Read(context) is { } secret
+            ? Begin(context, secret, options.Value.IdleTimeout, options.Value.IOTimeout, static () => false, secret)
+            : null;
     }
 
     /// <summary>As <see cref="Find"/>, but begins a session under a key of our own where the request names none.</summary>
-    public RedisSession FindOrBegin(HttpContext context)
-    {
-        if (Find(context) is { } found)
-        {
-            return found;
-        }
+    public RedisSession FindOrBegin(HttpContext context) =>
+        Find(context) ?? Begin(context, SessionId.NewSecret(), options.Value.IdleTimeout, options.Value.IOTimeout, static () => false, cookieSecret: null);
 
-        var session = new RedisSession(this, SessionId.NewSecret(), options.Value.IdleTimeout, options.Value.IOTimeout, static () => true, isNewKey: true, context);
-        session.StartOver(SessionId.NewSecret());
-        context.Features.Set(new EarlySession(null, session));
+    private RedisSession Begin(HttpContext? context, string secret, TimeSpan idleTimeout, TimeSpan ioTimeout, Func<bool> tryEstablish, string? cookieSecret)
+    {
+        var identity = new SessionIdentity(secret, Keys, isNew: cookieSecret is null);
+        var session = new RedisSession(this, identity, idleTimeout, ioTimeout, tryEstablish, context);
+        context?.Features.Set(new RequestSession(cookieSecret, session));
         return session;
     }
-
-    private static SessionAddOn[] Attach(SessionHash hash, SessionAddOn[] addOns)
-    {
-        foreach (var addOn in addOns)
-        {
-            hash.MayHaveOwnAbsoluteTimeouts |= addOn.SetsAbsoluteTimeouts;
-            var interval = addOn.HeartbeatInterval;
-            if (interval > TimeSpan.Zero && (hash.HeartbeatInterval == TimeSpan.Zero || interval < hash.HeartbeatInterval))
-            {
-                hash.HeartbeatInterval = interval;
-            }
-        }
-
-        return addOns;
-    }
-
-    private sealed record EarlySession(string? Secret, RedisSession Session);
 }

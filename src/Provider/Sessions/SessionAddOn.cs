@@ -6,27 +6,28 @@ namespace RedisSessions.Sessions;
 /// <summary>
 /// The one seam that the core offers to add-ons: the moments of a session's life within a request. The core knows none of
 /// them. Members run on the request's path, so what they send to Redis they do not wait for, except where they return a
-/// task.
+/// task. <see cref="SessionAddOns"/> calls them, and says what becomes of what they throw.
 /// </summary>
 internal abstract class SessionAddOn
 {
+    /// <summary>When this has its turn among others.</summary>
+    public abstract SessionAddOnOrder Order { get; }
+
+    /// <summary>Whether <see cref="BeforeEndpointAsync"/> does anything.</summary>
+    public virtual bool NeedsEndpointTurn => false;
+
     /// <summary>How often <see cref="HeartbeatDue"/> is called for a session in use; zero for never.</summary>
     public virtual TimeSpan HeartbeatInterval => TimeSpan.Zero;
 
-    /// <summary>Whether this gives sessions absolute timeouts of their own.</summary>
-    public virtual bool SetsAbsoluteTimeouts => false;
-
-    /// <summary>The load found the session.</summary>
+    /// <summary>The load found the session. What this throws makes it unavailable.</summary>
     public virtual void Loaded(RedisSession session)
     {
     }
 
-    /// <summary>At most once an interval for a session, of all servers', after it was loaded.</summary>
-    public virtual void HeartbeatDue(RedisSession session)
-    {
-    }
-
-    /// <summary>The load is done, authentication too, and the endpoint is about to run.</summary>
+    /// <summary>
+    /// The load is done, authentication too, and the endpoint is about to run. Not called where the endpoint does not wait for
+    /// the session. What this throws makes the session unavailable.
+    /// </summary>
     public virtual ValueTask BeforeEndpointAsync(RedisSession session, HttpContext context) => ValueTask.CompletedTask;
 
     /// <summary>A value is about to be set; what this throws, the application meets.</summary>
@@ -34,26 +35,34 @@ internal abstract class SessionAddOn
     {
     }
 
-    /// <summary>Whether a session may be stored for the first time; if not, it works in memory for its request.</summary>
+    /// <summary>Whether a session may be stored for the first time; if not, it works in memory for its request. What this throws spoils the commit.</summary>
     public virtual ValueTask<bool> MayCreateAsync(RedisSession session) => ValueTask.FromResult(true);
 
-    /// <summary>A session was revoked by its user or an administrator.</summary>
-    public virtual void Revoked(string userId, Guid id)
+    /// <summary>The session is about to get a new id; metadata may be set. What this throws, the application meets, and the id stays.</summary>
+    public virtual void IdChanging(RedisSession session)
     {
     }
 
-    /// <summary>The delta is about to be sent; metadata may be added to it. <c>session.Stored</c> is null if it creates the session.</summary>
+    /// <summary>
+    /// The delta is about to be sent; metadata may be added to it. <c>session.Stored</c> is null if it may create the session.
+    /// Called again when the commit is tried again. What this throws spoils the commit, which keeps its changes and says so.
+    /// </summary>
     public virtual void Committing(RedisSession session, SessionDelta delta)
     {
     }
 
-    /// <summary>The session was stored for the first time.</summary>
-    public virtual void Created(RedisSession session)
+    /// <summary>The delta was stored; <paramref name="created"/>: the session with it. What this and all below throw is logged.</summary>
+    public virtual void Committed(RedisSession session, SessionDelta delta, bool created)
     {
     }
 
-    /// <summary>The session, with all its data, has a new id.</summary>
+    /// <summary>The browser is being told the session's new id, and the old one is no more.</summary>
     public virtual void Regenerated(RedisSession session, Guid oldId)
+    {
+    }
+
+    /// <summary>At most once an interval for a session, of all servers', after it was loaded. The request may be over.</summary>
+    public virtual void HeartbeatDue(SessionBeat beat)
     {
     }
 
@@ -64,4 +73,30 @@ internal abstract class SessionAddOn
     public virtual void Destroyed(RedisSession session, Guid id, SessionSnapshot? stored, bool rejected)
     {
     }
+
+    /// <summary>A session was revoked by its user or an administrator.</summary>
+    public virtual void Revoked(string userId, Guid id)
+    {
+    }
 }
+
+/// <summary>The order of add-ons, whatever order they were registered in.</summary>
+internal enum SessionAddOnOrder
+{
+    /// <summary>Says whether the request may have the session at all.</summary>
+    Guard,
+
+    /// <summary>Says whose it is.</summary>
+    Owner,
+
+    /// <summary>Only looks on.</summary>
+    Observer,
+}
+
+/// <summary>What a heartbeat is about, as it was when the session was loaded.</summary>
+/// <param name="Id">The session.</param>
+/// <param name="Stored">What it held.</param>
+/// <param name="Life">Its idle timeout.</param>
+/// <param name="Address">The client's address; empty if unknown.</param>
+/// <param name="UserAgent">The client's User-Agent header; empty if it sent none.</param>
+internal readonly record struct SessionBeat(Guid Id, SessionSnapshot Stored, TimeSpan Life, string Address, string UserAgent);

@@ -1,11 +1,12 @@
 using System.Globalization;
+using RedisSessions.Redis;
 using RedisSessions.Storage;
-using StackExchange.Redis;
+using RedisSessions.Storage.Scripts;
 
 namespace RedisSessions.Sessions;
 
 /// <inheritdoc cref="ISessionRepository"/>
-internal sealed class SessionRepository(SessionHash hash, SessionKeys keys) : ISessionRepository
+internal sealed class SessionRepository(SessionHash hash, SessionTimeouts timeouts, SessionKeys keys) : ISessionRepository
 {
     public async Task<CreatedSession> CreateAsync(IEnumerable<KeyValuePair<string, byte[]>>? fields, TimeSpan? idleTimeout, CancellationToken cancellationToken)
     {
@@ -14,20 +15,15 @@ internal sealed class SessionRepository(SessionHash hash, SessionKeys keys) : IS
             ArgumentOutOfRangeException.ThrowIfLessThan(own, TimeSpan.FromMilliseconds(1), nameof(idleTimeout));
         }
 
-        var delta = new SessionDelta();
-        foreach (var (name, value) in fields ?? [])
-        {
-            delta.Fields[FieldOf(name)] = ValueOf(value);
-        }
-
+        var delta = DeltaOf(fields ?? []);
         if (idleTimeout is { } timeout)
         {
-            delta.SetMetadata(FieldNames.IdleTimeout, SessionHash.Milliseconds(timeout).ToString(CultureInfo.InvariantCulture));
+            delta.SetMetadata(FieldNames.IdleTimeout, Ttl.Milliseconds(timeout).ToString(CultureInfo.InvariantCulture));
         }
 
         var secret = SessionId.NewSecret();
         var id = SessionId.Derive(secret);
-        await hash.CommitAsync(keys.Session(id), delta, hash.Timeouts.IdleTimeout, loaded: null).WaitAsync(cancellationToken).ConfigureAwait(false);
+        await hash.CommitAsync(keys.Session(id), delta, Expected.Anything, timeouts.IdleTimeout, idleTimeout).WaitAsync(cancellationToken).ConfigureAwait(false);
         return new CreatedSession(id.ToString(), secret);
     }
 
@@ -38,117 +34,83 @@ internal sealed class SessionRepository(SessionHash hash, SessionKeys keys) : IS
             return null;
         }
 
-        var reply = await hash.EvaluateAsync(SessionScripts.Read, key, []).WaitAsync(cancellationToken).ConfigureAwait(false);
-        if (reply.Length < 0)
+        var reply = await hash.ReadAsync(key).WaitAsync(cancellationToken).ConfigureAwait(false);
+        if (reply.Session is not { } session || timeouts.IsOver(session))
         {
             return null;
         }
 
-        var ttl = TimeSpan.FromMilliseconds((long)reply[0]);
-        var session = hash.Parse(key, reply[1]);
-        var now = hash.Timeouts.Clock.GetUtcNow();
+        var ttl = reply.Life ?? timeouts.IdleOf(session, timeouts.IdleTimeout);
         return new StoredSession(
             sessionId,
-            session.Fields,
+            session.Fields.Values,
             DateTimeOffset.FromUnixTimeMilliseconds(session.CreatedAt),
-            session.LastSeen(now, ttl, hash.Timeouts.IdleTimeout),
-            now + ttl);
+            timeouts.LastSeen(ttl, session.GetMilliseconds(FieldNames.IdleTimeout), session.GetMilliseconds(FieldNames.LastSeen)),
+            timeouts.Clock.GetUtcNow() + ttl);
     }
 
     public async Task<byte[]?> GetFieldAsync(string sessionId, string key, CancellationToken cancellationToken)
     {
         var field = FieldOf(key);
-        var reply = await EvaluateAsync(SessionScripts.ReadField, sessionId, [FieldNames.Encode(field)], cancellationToken).ConfigureAwait(false);
-        return reply is { Length: 1 } ? hash.Decode(KeyOf(sessionId)!, field, (byte[])reply[0]!) : null;
+        return KeyOf(sessionId) is { } hashKey ? await hash.ReadFieldAsync(hashKey, field).WaitAsync(cancellationToken).ConfigureAwait(false) : null;
     }
 
     public Task<bool> SetFieldAsync(string sessionId, string key, byte[] value, CancellationToken cancellationToken) =>
         SetFieldsAsync(sessionId, [new(key, value)], cancellationToken);
 
-    public Task<bool> SetFieldsAsync(string sessionId, IEnumerable<KeyValuePair<string, byte[]>> fields, CancellationToken cancellationToken)
+    public async Task<bool> SetFieldsAsync(string sessionId, IEnumerable<KeyValuePair<string, byte[]>> fields, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(fields);
-        var values = new List<RedisValue> { 0 };
-        foreach (var (name, value) in fields)
-        {
-            var field = FieldOf(name);
-            values.Add(FieldNames.Encode(field));
-            values.Add(KeyOf(sessionId) is { } key ? hash.Encode(key, field, ValueOf(value)) : ValueOf(value));
-        }
-
-        values[0] = values.Count / 2;
-        return ChangeAsync(sessionId, [.. values], cancellationToken);
+        var delta = DeltaOf(fields);
+        return KeyOf(sessionId) is { } key && await hash.EditAsync(key, delta).WaitAsync(cancellationToken).ConfigureAwait(false) is not null;
     }
 
     public async Task<bool> RemoveFieldAsync(string sessionId, string key, CancellationToken cancellationToken)
     {
-        var reply = await EvaluateAsync(SessionScripts.Change, sessionId, [0, FieldNames.Encode(FieldOf(key))], cancellationToken).ConfigureAwait(false);
-        return reply is not null && (long)reply > 1;
+        var delta = new SessionDelta();
+        delta.Fields[FieldOf(key)] = null;
+        return KeyOf(sessionId) is { } hashKey && await hash.EditAsync(hashKey, delta).WaitAsync(cancellationToken).ConfigureAwait(false) > 0;
     }
 
-    public async Task<IReadOnlyList<string>?> GetFieldNamesAsync(string sessionId, CancellationToken cancellationToken)
-    {
-        var reply = await EvaluateAsync(SessionScripts.ReadNames, sessionId, [], cancellationToken).ConfigureAwait(false);
-        if (reply is null || reply.Length < 0)
-        {
-            return null;
-        }
-
-        var names = new List<string>(reply.Length);
-        for (var i = 0; i < reply.Length; i++)
-        {
-            var name = (string)reply[i]!;
-            if (!FieldNames.IsMetadata(name))
-            {
-                names.Add(FieldNames.Decode(name));
-            }
-        }
-
-        return names;
-    }
+    public async Task<IReadOnlyList<string>?> GetFieldNamesAsync(string sessionId, CancellationToken cancellationToken) =>
+        KeyOf(sessionId) is { } key ? await hash.ReadNamesAsync(key).WaitAsync(cancellationToken).ConfigureAwait(false) : null;
 
     public async Task<bool> ExistsAsync(string sessionId, CancellationToken cancellationToken) =>
-        KeyOf(sessionId) is { } key
-        && await (await hash.Connection.GetDatabaseAsync().ConfigureAwait(false)).KeyExistsAsync(key).WaitAsync(cancellationToken).ConfigureAwait(false);
+        KeyOf(sessionId) is { } key && await hash.ExistsAsync(key).WaitAsync(cancellationToken).ConfigureAwait(false);
 
-    public async Task<bool> TouchAsync(string sessionId, CancellationToken cancellationToken)
-    {
-        var values = new RedisValue[3];
-        hash.WriteTimes(values, hash.Timeouts.IdleTimeout);
-        var reply = await EvaluateAsync(SessionScripts.Touch, sessionId, values, cancellationToken).ConfigureAwait(false);
-        return reply is not null && (long)reply == 1;
-    }
+    public async Task<bool> TouchAsync(string sessionId, CancellationToken cancellationToken) =>
+        KeyOf(sessionId) is { } key
+        && await hash.SlideAsync(key, timeouts.IdleTimeout, own: null, heartbeat: TimeSpan.Zero).WaitAsync(cancellationToken).ConfigureAwait(false) != SlideReply.Missing;
 
     public async Task<TimeSpan?> GetTimeToLiveAsync(string sessionId, CancellationToken cancellationToken) =>
-        KeyOf(sessionId) is { } key
-            ? await (await hash.Connection.GetDatabaseAsync().ConfigureAwait(false)).KeyTimeToLiveAsync(key).WaitAsync(cancellationToken).ConfigureAwait(false)
-            : null;
+        KeyOf(sessionId) is { } key ? await hash.ReadLifeAsync(key).WaitAsync(cancellationToken).ConfigureAwait(false) : null;
 
     public async Task<TimeSpan?> ExtendAsync(string sessionId, TimeSpan by, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(by, TimeSpan.FromMilliseconds(1));
-        RedisValue[] values = [hash.Timeouts.Now, hash.Timeouts.AbsoluteMilliseconds, SessionHash.Milliseconds(by)];
-        var reply = await EvaluateAsync(SessionScripts.Extend, sessionId, values, cancellationToken).ConfigureAwait(false);
-        return reply is not null && (long)reply is > 0 and var ttl ? TimeSpan.FromMilliseconds(ttl) : null;
+        return KeyOf(sessionId) is { } key ? await hash.ExtendAsync(key, by).WaitAsync(cancellationToken).ConfigureAwait(false) : null;
     }
 
     public async Task<bool> DestroyAsync(string sessionId, CancellationToken cancellationToken) =>
         KeyOf(sessionId) is { } key && await hash.DeleteAsync(key).WaitAsync(cancellationToken).ConfigureAwait(false);
 
-    private async Task<bool> ChangeAsync(string sessionId, RedisValue[] values, CancellationToken cancellationToken)
-    {
-        var reply = await EvaluateAsync(SessionScripts.Change, sessionId, values, cancellationToken).ConfigureAwait(false);
-        return reply is not null && (long)reply != SessionScripts.Missing;
-    }
-
     /// <returns><see langword="null"/> if the text is no session id.</returns>
-    private async Task<RedisResult?> EvaluateAsync(RedisScript script, string sessionId, RedisValue[] values, CancellationToken cancellationToken) =>
-        KeyOf(sessionId) is { } key ? await hash.EvaluateAsync(script, key, values).WaitAsync(cancellationToken).ConfigureAwait(false) : null;
-
     private string? KeyOf(string sessionId)
     {
         ArgumentException.ThrowIfNullOrEmpty(sessionId);
         return SessionId.TryParse(sessionId, out var id) ? keys.Session(id) : null;
+    }
+
+    private static SessionDelta DeltaOf(IEnumerable<KeyValuePair<string, byte[]>> fields)
+    {
+        var delta = new SessionDelta { Creates = true };
+        foreach (var (name, value) in fields)
+        {
+            ArgumentNullException.ThrowIfNull(value);
+            delta.Fields[FieldOf(name)] = value;
+        }
+
+        return delta;
     }
 
     private static string FieldOf(string key)
@@ -156,11 +118,5 @@ internal sealed class SessionRepository(SessionHash hash, SessionKeys keys) : IS
         ArgumentNullException.ThrowIfNull(key);
         FieldNames.ThrowIfTooLong(key);
         return FieldNames.Normalize(key);
-    }
-
-    private static byte[] ValueOf(byte[] value)
-    {
-        ArgumentNullException.ThrowIfNull(value);
-        return value;
     }
 }

@@ -8,6 +8,9 @@ internal abstract class FieldCodec
 {
     public abstract byte[] Encode(string key, string field, byte[] value);
 
-    /// <returns><see langword="null"/> if it cannot be read; it then counts as absent.</returns>
+    /// <returns><see langword="null"/> for what is no value of this field, and never will be; it counts as absent.</returns>
+    /// <exception cref="System.Security.Cryptography.CryptographicException">
+    /// It cannot be read, at least now: the key may be missing for a moment.
+    /// </exception>
     public abstract byte[]? Decode(string key, string field, byte[] stored);
 }

@@ -7,7 +7,7 @@ namespace RedisSessions.Storage;
 
 /// <summary>
 /// The versions of sessions that this server saw last, by key. A copy is never trusted by itself: the load asks Redis
-/// whether it is current, and "unchanged" then takes the place of the fields. It is bounded in bytes; what does not fit is
+/// whether it is current, and its version then takes the place of the fields. It is bounded in bytes; what does not fit is
 /// not kept, which costs one longer reply and nothing else.
 /// </summary>
 internal sealed class SessionCopies : IDisposable
@@ -44,15 +44,18 @@ internal sealed class SessionCopies : IDisposable
         return _cache is not null && _cache.TryGetValue(key, out copy) && copy is not null;
     }
 
-    /// <summary>Keeps a version that Redis just confirmed or acknowledged.</summary>
-    public void Set(string key, SessionSnapshot session)
+    /// <summary>Keeps a version that Redis just sent or acknowledged.</summary>
+    /// <param name="key">The session's key.</param>
+    /// <param name="session">The version.</param>
+    /// <param name="nextSlide">When the session is to be slid next, Unix milliseconds.</param>
+    public void Set(string key, SessionSnapshot session, long nextSlide)
     {
         if (_cache is null)
         {
             return;
         }
 
-        if (session.Version == SessionSnapshot.UnknownVersion)
+        if (session.IsPartial)
         {
             _cache.Remove(key);
             return;
@@ -60,15 +63,14 @@ internal sealed class SessionCopies : IDisposable
 
         using var entry = _cache.CreateEntry(key);
         entry.Size = session.Size + EntryOverhead + (2 * key.Length);
-        entry.SlidingExpiration = session.GetMilliseconds(FieldNames.IdleTimeout) ?? _timeouts.IdleTimeout;
-        var absolute = session.GetMilliseconds(FieldNames.AbsoluteTimeout) ?? TimeSpan.FromMilliseconds(_timeouts.AbsoluteMilliseconds);
-        if (absolute > TimeSpan.Zero)
+        var idle = _timeouts.IdleOf(session, _timeouts.IdleTimeout);
+        entry.SlidingExpiration = idle + TimeSpan.FromMilliseconds(_timeouts.PrecisionOf(idle));
+        if (_timeouts.EndOf(session) is { } end)
         {
-            var end = DateTimeOffset.FromUnixTimeMilliseconds(session.CreatedAt) + absolute;
-            entry.AbsoluteExpiration = end;
+            entry.AbsoluteExpiration = DateTimeOffset.FromUnixTimeMilliseconds(end);
         }
 
-        entry.Value = new SessionCopy(session) { ValidatedAt = _timeouts.Now };
+        entry.Value = new SessionCopy(session) { ValidatedAt = _timeouts.Now, NextSlide = nextSlide };
     }
 
     public void Validated(SessionCopy copy)
@@ -90,7 +92,7 @@ internal sealed class SessionCopies : IDisposable
             return false;
         }
 
-        var halfIdle = (copy.Session.GetMilliseconds(FieldNames.IdleTimeout) ?? _timeouts.IdleTimeout) / 2;
+        var halfIdle = _timeouts.IdleOf(copy.Session, _timeouts.IdleTimeout) / 2;
         var allowed = _maxStaleness < halfIdle ? _maxStaleness : halfIdle;
         return _timeouts.Now - copy.ValidatedAt < (long)allowed.TotalMilliseconds;
     }
@@ -105,10 +107,11 @@ internal sealed class SessionCopies : IDisposable
     }
 }
 
-/// <summary>A session version, and when Redis last said that it is current.</summary>
+/// <summary>A session version, when Redis last said that it is current, and when the session is to be slid next.</summary>
 internal sealed class SessionCopy(SessionSnapshot session)
 {
     private long _validatedAt;
+    private long _nextSlide;
 
     public SessionSnapshot Session { get; } = session;
 
@@ -117,5 +120,12 @@ internal sealed class SessionCopy(SessionSnapshot session)
     {
         get => Volatile.Read(ref _validatedAt);
         set => Volatile.Write(ref _validatedAt, value);
+    }
+
+    /// <summary>Unix milliseconds: the expiry that was last seen, less the idle timeout.</summary>
+    public long NextSlide
+    {
+        get => Volatile.Read(ref _nextSlide);
+        set => Volatile.Write(ref _nextSlide, value);
     }
 }

@@ -15,10 +15,55 @@ internal sealed class SessionDelta
     /// <summary>New metadata by stored names; <see langword="null"/> removes it.</summary>
     public IReadOnlyDictionary<string, string?> Metadata => _metadata ?? NoMetadata;
 
-    public bool IsEmpty => !IsCleared && Fields.Count == 0 && Metadata.Count == 0;
+    public bool IsEmpty => !IsCleared && !Creates && Fields.Count == 0 && Metadata.Count == 0;
 
     /// <summary>Whether a session that does not exist yet is worth creating for this, even without a field of the application's.</summary>
     public bool Creates { get; set; }
+
+    /// <summary>Whether applying this where there is no session creates one.</summary>
+    public bool WouldCreate
+    {
+        get
+        {
+            if (Creates)
+            {
+                return true;
+            }
+
+            foreach (var value in Fields.Values)
+            {
+                if (value is not null)
+                {
+                    return true;
+                }
+            }
+
+            return false;
+        }
+    }
+
+    /// <summary>Whether the session's own timeouts are among the changes.</summary>
+    public bool ChangesTimeouts => Metadata.ContainsKey(FieldNames.IdleTimeout) || Metadata.ContainsKey(FieldNames.AbsoluteTimeout);
+
+    /// <summary>How many fields and metadata this removes.</summary>
+    public int CountRemoved()
+    {
+        var removed = 0;
+        foreach (var value in Fields.Values)
+        {
+            removed += value is null ? 1 : 0;
+        }
+
+        if (_metadata is not null)
+        {
+            foreach (var value in _metadata.Values)
+            {
+                removed += value is null ? 1 : 0;
+            }
+        }
+
+        return removed;
+    }
 
     public void SetMetadata(string name, string? value) => (_metadata ??= new(StringComparer.Ordinal))[name] = value;
 
@@ -46,5 +91,62 @@ internal sealed class SessionDelta
         {
             SetMetadata(name, value);
         }
+    }
+
+    /// <summary>Everything that a session holds, to be written elsewhere.</summary>
+    public static SessionDelta Whole(SessionSnapshot session)
+    {
+        var delta = new SessionDelta { Creates = true };
+        delta.Clear();
+        foreach (var (name, value) in session.Fields.Values)
+        {
+            delta.Fields[name] = value;
+        }
+
+        foreach (var (name, value) in session.Metadata)
+        {
+            delta.SetMetadata(name, value);
+        }
+
+        return delta;
+    }
+
+    /// <summary>What others changed from one version of a session to a later one, but for what <paramref name="own"/> changed itself.</summary>
+    public static SessionDelta Between(SessionSnapshot before, SessionSnapshot after, SessionDelta own)
+    {
+        var delta = new SessionDelta();
+        foreach (var (name, value) in after.Fields.Values)
+        {
+            if (!(before.Fields.TryGet(name, out var old) && old.AsSpan().SequenceEqual(value)) && !own.Fields.ContainsKey(name))
+            {
+                delta.Fields[name] = value;
+            }
+        }
+
+        foreach (var name in before.Fields.Names)
+        {
+            if (!after.Fields.TryGet(name, out _) && !own.Fields.ContainsKey(name))
+            {
+                delta.Fields[name] = null;
+            }
+        }
+
+        foreach (var (name, value) in after.Metadata)
+        {
+            if (before.GetMetadata(name) != value && !own.Metadata.ContainsKey(name))
+            {
+                delta.SetMetadata(name, value);
+            }
+        }
+
+        foreach (var (name, _) in before.Metadata)
+        {
+            if (after.GetMetadata(name) is null && !own.Metadata.ContainsKey(name))
+            {
+                delta.SetMetadata(name, null);
+            }
+        }
+
+        return delta;
     }
 }

@@ -1,305 +1,235 @@
 using System.Globalization;
 using System.Text;
 using Microsoft.Extensions.DependencyInjection;
+using RedisSessions.Redis;
+using RedisSessions.Storage.Scripts;
 using StackExchange.Redis;
 
 namespace RedisSessions.Storage;
 
-/// <summary>Turns scripts' typed arguments into Redis's, and their replies back. Knows nothing of requests.</summary>
+/// <summary>
+/// What can be done with a session's hash. Nothing of how it is done leaves this folder: no name of a command, no position of
+/// an argument, no reply. Knows nothing of requests.
+/// </summary>
 internal sealed class SessionHash(RedisConnection connection, SessionTimeouts timeouts, SessionKeys keys, IServiceProvider services)
 {
-    private const int CommitHeader = 8;
+    // As long as a request that was under way when the id changed may take.
+    private static readonly TimeSpan MovedFor = TimeSpan.FromMinutes(1);
 
     // Usually none.
     private readonly FieldCodec? _codec = services.GetService<FieldCodec>();
 
-    public RedisConnection Connection { get; } = connection;
+    /// <summary>Begins to read on a live connection; see <see cref="SessionRead"/>.</summary>
+    /// <param name="database">The connection.</param>
+    /// <param name="key">The session's key.</param>
+    /// <param name="copy">The copy at hand; null for none.</param>
+    public SessionRead BeginRead(IDatabase database, string key, SessionCopy? copy) => new(database, key, copy, _codec);
 
-    public SessionTimeouts Timeouts { get; } = timeouts;
+    /// <summary>Everything that the session holds and what is left of its life, without sliding it.</summary>
+    public async Task<ReadReply> ReadAsync(string key)
+    {
+        var read = BeginRead(await connection.GetDatabaseAsync().ConfigureAwait(false), key, copy: null);
+        ReadReply reply;
+        do
+        {
+            await read.Pending.ConfigureAwait(false);
+        }
+        while (!read.TryEnd(out reply));
+
+        return reply;
+    }
 
     /// <summary>
-    /// Sends a load at once. On a live connection the reply's tasks are the client's own, so waiting on them needs no other
-    /// thread. They may fail with NOSCRIPT; <see cref="RetryLoadAsync"/> then sends it again with the script.
+    /// One field's value; null if the session has no such field, or there is none. What is no session has none.
     /// </summary>
-    public LoadReply StartLoad(string key, TimeSpan idleTimeout, long knownVersion)
+    public async Task<byte[]?> ReadFieldAsync(string key, string name)
     {
-        if (Connection.Database is not { } database)
-        {
-            return new LoadReply(ConnectAndLoadAsync(key, idleTimeout, knownVersion), null);
-        }
-
-        var script = SessionScripts.Load.SendByHash(database, [key], LoadValues(idleTimeout, knownVersion));
-        return new LoadReply(script, knownVersion == SessionSnapshot.UnknownVersion ? database.HashGetAllAsync(key) : null);
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+        var values = await database.HashGetAsync(key, [FieldNames.VersionField, FieldNames.Encode(name)]).ConfigureAwait(false);
+        return values[0].IsNull || values[1].IsNull ? null : _codec is null ? (byte[]?)values[1] : _codec.Decode(key, name, (byte[])values[1]!);
     }
 
-    private async Task<RedisResult> ConnectAndLoadAsync(string key, TimeSpan idleTimeout, long knownVersion)
+    /// <summary>The names of all fields; null without a session.</summary>
+    public async Task<IReadOnlyList<string>?> ReadNamesAsync(string key)
     {
-        var database = await Connection.GetDatabaseAsync().ConfigureAwait(false);
-        return await SessionScripts.Load.EvaluateAsync(database, [key], LoadValues(idleTimeout, OrAny(knownVersion))).ConfigureAwait(false);
-    }
-
-    /// <summary>The load again, for a server that answered NOSCRIPT, on the calling thread alone.</summary>
-    public RedisResult RetryLoad(string key, TimeSpan idleTimeout, long knownVersion) =>
-        Connection.Database is { } database
-            ? SessionScripts.Load.EvaluateSource(database, [key], LoadValues(idleTimeout, OrAny(knownVersion)))
-            : throw new InvalidOperationException("There is no Redis connection.");
-
-    public async Task<RedisResult> RetryLoadAsync(string key, TimeSpan idleTimeout, long knownVersion)
-    {
-        var database = await Connection.GetDatabaseAsync().ConfigureAwait(false);
-        return await SessionScripts.Load.SendSource(database, [key], LoadValues(idleTimeout, OrAny(knownVersion))).ConfigureAwait(false);
-    }
-
-    // A version that no session has, so that the script itself answers with all fields.
-    private static long OrAny(long knownVersion) => knownVersion == SessionSnapshot.UnknownVersion ? -1 : knownVersion;
-
-    /// <summary>How often one load of a session, of all servers', is told that the session's heartbeat is due; zero for never.</summary>
-    public TimeSpan HeartbeatInterval { get; set; }
-
-    private RedisValue[] LoadValues(TimeSpan idleTimeout, long knownVersion)
-    {
-        RedisValue known = knownVersion == SessionSnapshot.UnknownVersion ? RedisValue.EmptyString : knownVersion;
-        // What the script does not need costs it time all the same.
-        return Timeouts.AbsoluteMilliseconds == 0 && HeartbeatInterval == TimeSpan.Zero && !MayHaveOwnAbsoluteTimeouts
-            ? [known, Milliseconds(idleTimeout)]
-            : [known, Milliseconds(idleTimeout), Timeouts.AbsoluteMilliseconds, Timeouts.Now, (long)HeartbeatInterval.TotalMilliseconds];
-    }
-
-    /// <summary>Whether an add-on gives sessions absolute timeouts of their own.</summary>
-    public bool MayHaveOwnAbsoluteTimeouts { get; set; }
-
-    /// <summary>Sends a delta. <paramref name="loaded"/> is <see langword="null"/> where the caller saw no session and may create it.</summary>
-    /// <returns><see langword="null"/> when the session that the caller loaded is gone.</returns>
-    public async Task<Committed?> CommitAsync(string key, SessionDelta delta, TimeSpan idleTimeout, SessionSnapshot? loaded)
-    {
-        var removed = 0;
-        foreach (var value in delta.Fields.Values)
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+        var stored = await database.HashKeysAsync(key).ConfigureAwait(false);
+        if (!Array.Exists(stored, static name => name == FieldNames.VersionField))
         {
-            removed += value is null ? 1 : 0;
+            return null;
         }
 
-        foreach (var value in delta.Metadata.Values)
+        var names = new List<string>(stored.Length);
+        foreach (var name in stored)
         {
-            removed += value is null ? 1 : 0;
-        }
-
-        var set = delta.Fields.Count + delta.Metadata.Count - removed;
-        var values = new RedisValue[CommitHeader + (2 * set) + removed];
-        var next = WriteHeader(values, idleTimeout, loaded);
-        values[5] = delta.IsCleared ? 1 : 0;
-        values[6] = delta.Metadata.Count > 0 ? 1 : 0;
-        values[7] = set;
-        var nextSet = CommitHeader;
-        var nextRemoved = CommitHeader + (2 * set);
-        foreach (var (name, value) in delta.Fields)
-        {
-            Place(FieldNames.Encode(name), value is null ? RedisValue.Null : Encode(key, name, value));
-        }
-
-        foreach (var (name, value) in delta.Metadata)
-        {
-            Place(name, value);
-        }
-
-        return Committed.From(await EvaluateAsync(SessionScripts.Commit, key, values).ConfigureAwait(false), next);
-
-        void Place(string field, RedisValue value)
-        {
-            if (value.IsNull)
+            if (!FieldNames.IsMetadata(name!))
             {
-                values[nextRemoved++] = field;
-            }
-            else
-            {
-                values[nextSet++] = field;
-                values[nextSet++] = value;
+                names.Add(FieldNames.Decode(name!));
             }
         }
+
+        return names;
     }
 
-    /// <summary>Adds to a field. Same contract as <see cref="CommitAsync"/>.</summary>
-    public async Task<Incremented?> IncrementAsync(string key, string name, long by, TimeSpan idleTimeout, SessionSnapshot? loaded)
+    public async Task<bool> ExistsAsync(string key)
+    {
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+        return await database.KeyExistsAsync(key).ConfigureAwait(false);
+    }
+
+    public async Task<TimeSpan?> ReadLifeAsync(string key)
+    {
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+        return await database.KeyTimeToLiveAsync(key).ConfigureAwait(false);
+    }
+
+    /// <summary>Sends a delta.</summary>
+    /// <param name="key">The session's key.</param>
+    /// <param name="delta">What to change.</param>
+    /// <param name="expected">The session that is meant; where there is another, nothing is written.</param>
+    /// <param name="idle">The idle timeout of a session that has none of its own.</param>
+    /// <param name="own">The session's own idle timeout afterwards, as far as the caller knows.</param>
+    /// <param name="createdAt">The creation time if this creates the session, Unix milliseconds; null for now.</param>
+    public async Task<CommitReply> CommitAsync(string key, SessionDelta delta, Expected expected, TimeSpan idle, TimeSpan? own = null, long? createdAt = null)
+    {
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+        var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(idle, own));
+        var call = CommitScript.Begin(database, key, times, expected, version, createdAt ?? times.Now, delta, _codec);
+        return CommitScript.Reply(await EndAsync(call).ConfigureAwait(false), version);
+    }
+
+    /// <summary>As <see cref="CommitAsync"/>, for who cannot await: whoever began it ends the call with <see cref="CommitScript.Reply"/>.</summary>
+    public (RedisScript.Call Call, long Version) BeginCommit(IDatabase database, string key, SessionDelta delta, Expected expected, TimeSpan idle)
+    {
+        var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(idle));
+        return (CommitScript.Begin(database, key, times, expected, version, times.Now, delta, _codec), version);
+    }
+
+    /// <summary>Adds to a field of a session that exists.</summary>
+    /// <param name="key">The session's key.</param>
+    /// <param name="name">The field.</param>
+    /// <param name="by">What to add.</param>
+    /// <param name="loaded">The session that is meant.</param>
+    /// <param name="idle">The idle timeout of a session that has none of its own.</param>
+    public async Task<IncrementReply> IncrementAsync(string key, string name, long by, SessionSnapshot loaded, TimeSpan idle)
     {
         if (_codec is not null)
         {
-            return await IncrementEncodedAsync(key, name, by, idleTimeout, loaded).ConfigureAwait(false);
+            return await IncrementEncodedAsync(key, name, by, loaded, idle).ConfigureAwait(false);
         }
 
-        var values = new RedisValue[7];
-        var next = WriteHeader(values, idleTimeout, loaded);
-        values[5] = FieldNames.Encode(name);
-        values[6] = by;
-        var reply = await EvaluateAsync(SessionScripts.Increment, key, values).ConfigureAwait(false);
-        return Committed.From(reply, next) is { } committed ? new Incremented(committed, (byte[])reply[2]!) : null;
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+        var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(idle, loaded.GetMilliseconds(FieldNames.IdleTimeout)));
+        var call = IncrementScript.Begin(database, key, times, loaded.CreatedAt, version, name, by);
+        return IncrementScript.Reply(await EndAsync(call).ConfigureAwait(false), version);
     }
 
     /// <summary>
     /// The sum is made here, because Redis cannot read its terms, and set only if nobody changed the session meanwhile; else
     /// it is made again from what the session holds now.
     /// </summary>
-    private async Task<Incremented?> IncrementEncodedAsync(string key, string name, long by, TimeSpan idleTimeout, SessionSnapshot? loaded)
+    private async Task<IncrementReply> IncrementEncodedAsync(string key, string name, long by, SessionSnapshot loaded, TimeSpan idle)
     {
         var current = loaded;
         while (true)
         {
-            var before = current is not null && current.Fields.TryGetValue(name, out var bytes) ? bytes : "0"u8.ToArray();
-            if (!long.TryParse(before, CultureInfo.InvariantCulture, out var number))
+            var term = current.Fields.TryGet(name, out var bytes) ? bytes : "0"u8.ToArray();
+            if (!long.TryParse(term, CultureInfo.InvariantCulture, out var number))
             {
                 throw new InvalidOperationException("The field holds no decimal number.");
             }
 
-            var sum = Encoding.UTF8.GetBytes(checked(number + by).ToString(CultureInfo.InvariantCulture));
-            var values = new RedisValue[8];
-            var next = WriteHeader(values, idleTimeout, loaded);
-            values[5] = current is null ? RedisValue.EmptyString : current.Version;
-            values[6] = FieldNames.Encode(name);
-            values[7] = _codec!.Encode(key, name, sum);
-            var reply = await EvaluateAsync(SessionScripts.SetAtVersion, key, values).ConfigureAwait(false);
-            if (reply.Length <= 2)
+            var delta = new SessionDelta();
+            var sum = delta.Fields[name] = Encoding.UTF8.GetBytes(checked(number + by).ToString(CultureInfo.InvariantCulture));
+            var reply = await CommitAsync(key, delta, Expected.Exactly(current), idle, current.GetMilliseconds(FieldNames.IdleTimeout)).ConfigureAwait(false);
+            if (reply.Outcome != CommitOutcome.Changed)
             {
-                return Committed.From(reply, next) is { } committed ? new Incremented(committed, sum) : null;
+                return new IncrementReply(reply, sum!);
             }
 
-            current = Parse(key, reply);
+            if ((await ReadAsync(key).ConfigureAwait(false)).Session is not { } newer || newer.CreatedAt != loaded.CreatedAt)
+            {
+                return new IncrementReply(new CommitReply(CommitOutcome.Missing), []);
+            }
+
+            current = newer;
         }
     }
 
-    /// <summary>What a reply of HGETALL holds, decoded.</summary>
-    public SessionSnapshot Parse(string key, ReadOnlySpan<HashEntry> entries) => SessionSnapshot.Parse(entries, key, _codec);
-
-    /// <summary>The same for HGETALL's reply as a script passes it on: names and values in turn.</summary>
-    public SessionSnapshot Parse(string key, RedisResult reply)
+    /// <summary>Slides the TTL, and claims the heartbeat if that is due.</summary>
+    /// <param name="key">The session's key.</param>
+    /// <param name="idle">The idle timeout of a session that has none of its own.</param>
+    /// <param name="own">The session's own idle timeout, as far as the caller knows.</param>
+    /// <param name="heartbeat">How often the heartbeat is due; zero for never.</param>
+    public async Task<SlideReply> SlideAsync(string key, TimeSpan idle, TimeSpan? own, TimeSpan heartbeat)
     {
-        var entries = new HashEntry[reply.Length / 2];
-        for (var i = 0; i < entries.Length; i++)
-        {
-            entries[i] = new HashEntry((RedisValue)reply[2 * i], (RedisValue)reply[(2 * i) + 1]);
-        }
-
-        return Parse(key, entries);
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+        var call = SlideScript.Begin(database, key, timeouts.Times(idle, own), heartbeat);
+        return SlideScript.Reply(await EndAsync(call).ConfigureAwait(false));
     }
 
-    public byte[] Encode(string key, string field, byte[] value) => _codec?.Encode(key, field, value) ?? value;
-
-    public byte[]? Decode(string key, string field, byte[] stored) => _codec is null ? stored : _codec.Decode(key, field, stored);
-
-    /// <summary>Writes a whole session with its metadata under a new id.</summary>
-    /// <returns>False if its absolute timeout is over.</returns>
-    public async Task<bool> WriteAsync(string key, SessionSnapshot session, TimeSpan idleTimeout)
+    /// <summary>Sets and removes fields of a session that exists, its TTL untouched.</summary>
+    /// <returns>How many fields were removed; null without a session.</returns>
+    public async Task<int?> EditAsync(string key, SessionDelta delta)
     {
-        var values = new RedisValue[4 + 2 + (2 * (session.Metadata.Length + session.Fields.Count))];
-        WriteTimes(values, idleTimeout);
-        values[3] = session.CreatedAt;
-        values[4] = FieldNames.Version;
-        values[5] = session.Version;
-        var next = 6;
-        foreach (var (name, value) in session.Metadata)
-        {
-            values[next++] = name;
-            values[next++] = value;
-        }
-
-        foreach (var (name, value) in session.Fields)
-        {
-            values[next++] = FieldNames.Encode(name);
-            values[next++] = Encode(key, name, value);
-        }
-
-        return (long)await EvaluateAsync(SessionScripts.Write, key, values).ConfigureAwait(false) != SessionScripts.Missing;
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+        var call = EditScript.Begin(database, key, SessionSnapshot.NewVersion(), delta, _codec);
+        return EditScript.Reply(await EndAsync(call).ConfigureAwait(false));
     }
 
-    /// <summary>
-    /// Deletes the session if it still is at <paramref name="version"/>: then the answer is <c>(true, null)</c>. It is
-    /// <c>(false, null)</c> if there is none, and <c>(false, snapshot)</c>, nothing deleted, if it has changed.
-    /// </summary>
-    public async Task<(bool Deleted, SessionSnapshot? Newer)> DeleteAtVersionAsync(Guid id, long version)
+    /// <summary>Adds to the TTL, never past the absolute timeout.</summary>
+    /// <returns>The TTL then; null without a session.</returns>
+    public async Task<TimeSpan?> ExtendAsync(string key, TimeSpan by)
     {
-        var database = await Connection.GetDatabaseAsync().ConfigureAwait(false);
-        RedisKey[] both = [keys.Session(id), keys.Moved(id)];
-        var reply = await SessionScripts.DeleteAtVersion.EvaluateAsync(database, both, [version, (long)MovedFor.TotalMilliseconds]).ConfigureAwait(false);
-        return reply.Length >= 0 ? (false, Parse(keys.Session(id), reply)) : ((long)reply == 1, null);
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+        var call = ExtendScript.Begin(database, key, timeouts.Times(timeouts.IdleTimeout), by);
+        return ExtendScript.Reply(await EndAsync(call).ConfigureAwait(false));
     }
 
-    // As long as a request that was under way when the id changed may take.
-    private static readonly TimeSpan MovedFor = TimeSpan.FromMinutes(1);
+    /// <summary>Deletes a session that moved to another id, if nobody changed it since it was read.</summary>
+    public async Task<DeleteReply> DeleteAtVersionAsync(Guid id, long version)
+    {
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+        var call = DeleteAtVersionScript.Begin(database, keys.Session(id), keys.Moved(id), version, MovedFor);
+        return DeleteAtVersionScript.Reply(await EndAsync(call).ConfigureAwait(false));
+    }
+
+    /// <summary>Deletes a session that should not have been written, if nobody changed it since.</summary>
+    public async Task<DeleteReply> WithdrawAsync(Guid id, long version)
+    {
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+        var call = DeleteAtVersionScript.Begin(database, keys.Session(id), keys.Moved(id), version, TimeSpan.Zero);
+        return DeleteAtVersionScript.Reply(await EndAsync(call).ConfigureAwait(false));
+    }
 
     /// <summary>Whether the session of this id was given another one within the last minute.</summary>
     public async Task<bool> HasMovedAsync(Guid id)
     {
-        var database = await Connection.GetDatabaseAsync().ConfigureAwait(false);
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         return await database.KeyExistsAsync(keys.Moved(id)).ConfigureAwait(false);
     }
 
+    /// <summary>Ends the session.</summary>
+    /// <returns>Whether there was one.</returns>
     public async Task<bool> DeleteAsync(string key)
     {
-        var database = await Connection.GetDatabaseAsync().ConfigureAwait(false);
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         return await database.KeyDeleteAsync(key).ConfigureAwait(false);
     }
 
-    public async Task<RedisResult> EvaluateAsync(RedisScript script, string key, RedisValue[] values)
+    private static async Task<RedisResult> EndAsync(RedisScript.Call call)
     {
-        var database = await Connection.GetDatabaseAsync().ConfigureAwait(false);
-        return await script.EvaluateAsync(database, [key], values).ConfigureAwait(false);
-    }
-
-    /// <summary>The first three arguments of every script that slides: now, idle timeout, absolute timeout.</summary>
-    public void WriteTimes(RedisValue[] values, TimeSpan idleTimeout)
-    {
-        values[0] = Timeouts.Now;
-        values[1] = Milliseconds(idleTimeout);
-        values[2] = Timeouts.AbsoluteMilliseconds;
-    }
-
-    /// <returns>The version that the session has afterwards if nobody else changes it meanwhile.</returns>
-    private long WriteHeader(RedisValue[] values, TimeSpan idleTimeout, SessionSnapshot? loaded)
-    {
-        WriteTimes(values, idleTimeout);
-        if (loaded is not null)
+        if (!call.Pending.IsCompletedSuccessfully)
         {
-            values[3] = loaded.CreatedAt;
-            values[4] = RedisValue.EmptyString;
-            return loaded.Version + 1;
+            await ((Task)call.Pending).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
-        // A random start, so that no copy of an earlier session of this id ever has a current version. Lua counts exactly
-        // up to 2^53.
-        var start = Random.Shared.NextInt64(1L << 40, 1L << 48);
-        values[3] = RedisValue.EmptyString;
-        values[4] = start;
-        return start;
-    }
-
-    public static long Milliseconds(TimeSpan time) => Math.Max(1, (long)Math.Min(time.TotalMilliseconds, MaxTtlMilliseconds));
-
-    // A century: Redis refuses a TTL that overflows when it is added to the present.
-    private const double MaxTtlMilliseconds = 100L * 365 * 24 * 3600 * 1000;
-
-    /// <summary>
-    /// What a commit came to. The version is <see cref="SessionSnapshot.UnknownVersion"/> if others committed since the
-    /// caller loaded: the caller then cannot know what the session holds now.
-    /// </summary>
-    internal readonly record struct Committed(long Version, long CreatedAt)
-    {
-        public static Committed? From(RedisResult reply, long expectedVersion)
+        RedisResult? reply;
+        while (!call.TryEnd(out reply))
         {
-            if (reply.Length < 0)
-            {
-                return null;
-            }
-
-            var version = (long)reply[0];
-            return new Committed(version == expectedVersion ? version : SessionSnapshot.UnknownVersion, (long)reply[1]);
+            await call.Pending.ConfigureAwait(false);
         }
-    }
 
-    /// <summary>
-    /// The script's answer and, where no copy was held, the fields behind it in the same round trip. The fields arrive
-    /// last, so whoever waits for <see cref="Last"/> has both.
-    /// </summary>
-    internal readonly record struct LoadReply(Task<RedisResult> Script, Task<HashEntry[]>? Fields)
-    {
-        public Task Last => Fields ?? (Task)Script;
+        return reply;
     }
-
-    internal readonly record struct Incremented(Committed Committed, byte[] Value);
 }

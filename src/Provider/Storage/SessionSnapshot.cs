@@ -13,35 +13,36 @@ internal sealed class SessionSnapshot
     private const int FieldOverhead = 96;
     private const int SessionOverhead = 600;
 
-    private readonly Dictionary<string, byte[]> _fields;
     private readonly KeyValuePair<string, string>[] _metadata;
 
-    private SessionSnapshot(long version, Dictionary<string, byte[]> fields, KeyValuePair<string, string>[] metadata)
+    private SessionSnapshot(long version, SessionFields fields, KeyValuePair<string, string>[] metadata, bool isPartial)
     {
         Version = version;
-        _fields = fields;
+        Fields = fields;
+        IsPartial = isPartial;
         _metadata = metadata;
         CreatedAt = long.Parse(GetMetadata(FieldNames.Created)!, CultureInfo.InvariantCulture);
-        Size = SessionOverhead;
-        foreach (var (name, value) in fields)
-        {
-            Size += FieldOverhead + (2 * name.Length) + value.Length;
-        }
     }
 
-    /// <summary>Not the version of anything that Redis holds.</summary>
-    public const long UnknownVersion = 0;
+    /// <summary>The version of a session that does not exist.</summary>
+    public const long NoVersion = 0;
+
+    /// <summary>A random number: two servers never reach the same version by different roads, whatever Redis forgot in between.</summary>
+    public static long NewVersion() => Random.Shared.NextInt64(1, long.MaxValue);
 
     public long Version { get; }
 
     /// <summary>When the session was created, Unix milliseconds.</summary>
     public long CreatedAt { get; }
 
-    /// <summary>The application's fields, by the application's names.</summary>
-    public IReadOnlyDictionary<string, byte[]> Fields => _fields;
+    /// <summary>The application's fields.</summary>
+    public SessionFields Fields { get; }
+
+    /// <summary>Whether a value is left out that may not be shown; such a version is never kept in a copy.</summary>
+    public bool IsPartial { get; }
 
     /// <summary>Estimated bytes of memory.</summary>
-    public long Size { get; }
+    public long Size => SessionOverhead + ((long)FieldOverhead * Fields.Count) + (2 * Fields.Bytes);
 
     /// <summary>All metadata but the version, by stored name.</summary>
     public ReadOnlySpan<KeyValuePair<string, string>> Metadata => _metadata;
@@ -59,32 +60,21 @@ internal sealed class SessionSnapshot
         return null;
     }
 
-    public TimeSpan? GetMilliseconds(string name) =>
-        long.TryParse(GetMetadata(name), CultureInfo.InvariantCulture, out var milliseconds) ? TimeSpan.FromMilliseconds(milliseconds) : null;
+    public long? GetNumber(string name) => long.TryParse(GetMetadata(name), CultureInfo.InvariantCulture, out var number) ? number : null;
 
-    /// <summary>
-    /// When the session was last used: its remaining TTL subtracted from its idle timeout, or the time kept in the hash once
-    /// the absolute timeout limits the TTL.
-    /// </summary>
-    public DateTimeOffset LastSeen(DateTimeOffset now, TimeSpan ttl, TimeSpan defaultIdleTimeout)
-    {
-        return LastSeen(now, ttl, GetMilliseconds(FieldNames.IdleTimeout) ?? defaultIdleTimeout, GetMilliseconds(FieldNames.LastSeen));
-    }
-
-    /// <summary>The same from its parts; <paramref name="kept"/> is the time kept in the hash, since the Unix epoch.</summary>
-    public static DateTimeOffset LastSeen(DateTimeOffset now, TimeSpan ttl, TimeSpan idle, TimeSpan? kept) =>
-        kept is { } time ? DateTimeOffset.UnixEpoch + time : ttl < idle ? now - (idle - ttl) : now;
+    public TimeSpan? GetMilliseconds(string name) => GetNumber(name) is { } milliseconds ? TimeSpan.FromMilliseconds(milliseconds) : null;
 
     /// <summary>Takes the reply of HGETALL apart. Its arrays were made for this reply, so they are kept, not copied.</summary>
-    /// <param name="entries">Names and values as stored.</param>
+    /// <param name="entries">Names and values as stored; not empty.</param>
     /// <param name="key">The session's key, which values may be bound to.</param>
-    /// <param name="codec">Reads values that are not stored as they are; a value that it cannot read counts as absent.</param>
-    /// <exception cref="FormatException">The version or the creation time is no number.</exception>
+    /// <param name="codec">Reads values that are not stored as they are; a value that it refuses counts as absent.</param>
+    /// <exception cref="FormatException">There is no readable version or creation time: the hash is somebody else's.</exception>
+    /// <exception cref="System.Security.Cryptography.CryptographicException">A value cannot be decrypted, at least now.</exception>
     public static SessionSnapshot Parse(ReadOnlySpan<HashEntry> entries, string key = "", FieldCodec? codec = null)
     {
-        var fields = new Dictionary<string, byte[]>(entries.Length, StringComparer.Ordinal);
+        var fields = new SessionFields(entries.Length);
         var metadata = new List<KeyValuePair<string, string>>(4);
-        long version = 0;
+        var (version, isPartial, hasCreated) = (NoVersion, false, false);
         foreach (var entry in entries)
         {
             var name = (string)entry.Name!;
@@ -93,41 +83,38 @@ internal sealed class SessionSnapshot
                 var field = FieldNames.Decode(name);
                 if ((codec is null ? (byte[])entry.Value! : codec.Decode(key, field, (byte[])entry.Value!)) is { } value)
                 {
-                    fields[field] = value;
+                    fields.Set(field, value);
+                }
+                else
+                {
+                    isPartial = true;
                 }
             }
             else if (name == FieldNames.Version)
             {
-                version = (long)entry.Value;
+                entry.Value.TryParse(out version);
             }
             else
             {
+                hasCreated |= name == FieldNames.Created && entry.Value.TryParse(out long _);
                 metadata.Add(new(FieldNames.Intern(name), (string)entry.Value!));
             }
         }
 
-        return new SessionSnapshot(version, fields, [.. metadata]);
+        return version != NoVersion && hasCreated
+            ? new SessionSnapshot(version, fields, [.. metadata], isPartial)
+            : throw new FormatException("The hash has no readable metadata: it is no session of this library.");
     }
 
-    /// <summary>What this request sees after its delta was applied to what it saw before (<see langword="null"/>: no session).</summary>
-    public static SessionSnapshot Apply(SessionSnapshot? before, SessionDelta delta, SessionHash.Committed committed)
+    /// <summary>What there is after a commit that replaced the version known to the caller.</summary>
+    /// <param name="version">The version now.</param>
+    /// <param name="createdAt">When the session was created, Unix milliseconds.</param>
+    /// <param name="fields">All fields; nobody changes them any more.</param>
+    /// <param name="before">The version replaced; null if the session was created.</param>
+    /// <param name="delta">Whose metadata changed.</param>
+    public static SessionSnapshot After(long version, long createdAt, SessionFields fields, SessionSnapshot? before, SessionDelta delta)
     {
-        var fields = before is null || delta.IsCleared
-            ? new Dictionary<string, byte[]>(delta.Fields.Count, StringComparer.Ordinal)
-            : new Dictionary<string, byte[]>(before._fields, StringComparer.Ordinal);
-        foreach (var (name, value) in delta.Fields)
-        {
-            if (value is null)
-            {
-                fields.Remove(name);
-            }
-            else
-            {
-                fields[name] = value;
-            }
-        }
-
-        var metadata = before?._metadata ?? [new(FieldNames.Created, committed.CreatedAt.ToString(CultureInfo.InvariantCulture))];
+        KeyValuePair<string, string>[] metadata = before?._metadata ?? [new(FieldNames.Created, createdAt.ToString(CultureInfo.InvariantCulture))];
         if (delta.Metadata.Count > 0)
         {
             var merged = new Dictionary<string, string>(metadata, StringComparer.Ordinal);
@@ -146,6 +133,6 @@ internal sealed class SessionSnapshot
             metadata = [.. merged];
         }
 
-        return new SessionSnapshot(committed.Version, fields, metadata);
+        return new SessionSnapshot(version, fields, metadata, before is { IsPartial: true });
     }
 }

@@ -1,11 +1,19 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Options;
+using RedisSessions.Redis;
+using RedisSessions.Storage.Scripts;
 
 namespace RedisSessions.Storage;
 
-/// <summary>The clock and the timeouts that hold for every session that has none of its own.</summary>
+/// <summary>
+/// The clock, the timeouts that hold for every session that has none of its own, and what follows from both for one session.
+/// </summary>
 internal sealed class SessionTimeouts(IOptions<RedisSessionOptions> options, IOptions<SessionOptions> sessionOptions, TimeProvider clock)
 {
+    // The default precision: a twentieth of the idle timeout, at most a minute.
+    private const int DefaultShare = 20;
+    private static readonly TimeSpan DefaultLimit = TimeSpan.FromMinutes(1);
+
     public TimeProvider Clock { get; } = clock;
 
     /// <summary>Unix milliseconds.</summary>
@@ -14,5 +22,72 @@ internal sealed class SessionTimeouts(IOptions<RedisSessionOptions> options, IOp
     public TimeSpan IdleTimeout => sessionOptions.Value.IdleTimeout;
 
     /// <summary>0 where there is no absolute timeout.</summary>
-    public long AbsoluteMilliseconds { get; } = options.Value.AbsoluteTimeout is { } absolute ? SessionHash.Milliseconds(absolute) : 0;
+    public long AbsoluteMilliseconds { get; } = options.Value.AbsoluteTimeout is { } absolute ? Ttl.Milliseconds(absolute) : 0;
+
+    /// <summary>What the TTL of a session with this idle timeout is longer than that, milliseconds; so long nothing needs to slide.</summary>
+    public long PrecisionOf(TimeSpan idle)
+    {
+        var precision = options.Value.SlidePrecision ?? (idle / DefaultShare < DefaultLimit ? idle / DefaultShare : DefaultLimit);
+        return (long)(precision < idle ? precision : idle).TotalMilliseconds;
+    }
+
+    public TimeSpan IdleOf(SessionSnapshot? session, TimeSpan sites) => session?.GetMilliseconds(FieldNames.IdleTimeout) ?? sites;
+
+    /// <summary>Null where the session has no absolute timeout; Unix milliseconds.</summary>
+    public long? EndOf(SessionSnapshot session) =>
+        (session.GetNumber(FieldNames.AbsoluteTimeout) ?? AbsoluteMilliseconds) is > 0 and var limit ? session.CreatedAt + limit : null;
+
+    public bool IsOver(SessionSnapshot session) => EndOf(session) is { } end && end <= Now;
+
+    /// <param name="idle">The idle timeout of a session that has none of its own.</param>
+    /// <param name="own">This session's own; null if it has none, or that is not known.</param>
+    public SlideTimes Times(TimeSpan idle, TimeSpan? own = null) => new(Now, Ttl.Milliseconds(idle), PrecisionOf(own ?? idle), AbsoluteMilliseconds);
+
+    /// <summary>When a session that was slid now is to be slid again, Unix milliseconds.</summary>
+    public long NextSlide(SessionSnapshot session, TimeSpan idle, TimeSpan heartbeat)
+    {
+        var after = PrecisionOf(IdleOf(session, idle));
+        return Now + (heartbeat > TimeSpan.Zero ? Math.Min(after, (long)heartbeat.TotalMilliseconds) : after);
+    }
+
+    /// <summary>When a session that was just read with this TTL is to be slid next, or its heartbeat is due; Unix milliseconds.</summary>
+    /// <param name="session">The session.</param>
+    /// <param name="ttl">What is left of its life; null for no end.</param>
+    /// <param name="idle">The idle timeout of a session that has none of its own.</param>
+    /// <param name="heartbeat">How often the heartbeat is due; zero for never.</param>
+    public long NextSlide(SessionSnapshot session, TimeSpan? ttl, TimeSpan idle, TimeSpan heartbeat)
+    {
+        if (ttl is not { } left)
+        {
+            return 0;
+        }
+
+        var (now, own) = (Now, IdleOf(session, idle));
+        var expires = now + (long)left.TotalMilliseconds;
+        var slide = expires - Ttl.Milliseconds(own);
+        if (EndOf(session) is { } end && end - now < Ttl.Milliseconds(own) + PrecisionOf(own))
+        {
+            // The last stretch: the TTL cannot slide any more, and the hash says when the session was last used.
+            slide = (session.GetNumber(FieldNames.LastSeen) ?? 0) + PrecisionOf(own);
+        }
+
+        return heartbeat > TimeSpan.Zero
+            ? Math.Min(slide, (session.GetNumber(FieldNames.Heartbeat) ?? 0) + (long)heartbeat.TotalMilliseconds)
+            : slide;
+    }
+
+    /// <summary>
+    /// When a session was last used, to within the precision: what is left of its life tells, or the time kept in the hash where
+    /// the absolute timeout limits that.
+    /// </summary>
+    /// <param name="ttl">What is left of its life.</param>
+    /// <param name="own">Its own idle timeout; null if it has none.</param>
+    /// <param name="kept">The time kept in the hash, since the Unix epoch; null if there is none.</param>
+    public DateTimeOffset LastSeen(TimeSpan ttl, TimeSpan? own, TimeSpan? kept)
+    {
+        var (now, idle) = (Clock.GetUtcNow(), own ?? IdleTimeout);
+        var life = idle + TimeSpan.FromMilliseconds(PrecisionOf(idle));
+        var byTtl = ttl < life ? now - (life - ttl) : now;
+        return kept is { } time && DateTimeOffset.UnixEpoch + time is var noted && noted > byTtl ? (noted < now ? noted : now) : byTtl;
+    }
 }

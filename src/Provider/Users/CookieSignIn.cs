@@ -2,8 +2,8 @@ using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.Cookies;
 using Microsoft.Extensions.Logging;
 using RedisSessions.Diagnostics;
+using RedisSessions.Redis;
 using RedisSessions.Sessions;
-using StackExchange.Redis;
 
 namespace RedisSessions.Users;
 
@@ -29,7 +29,7 @@ internal sealed class CookieSignIn(UserBinding binding, UserIndex index, RedisSe
             await binding.BindAsync(store.FindOrBegin(context.HttpContext), userId, signIn: true, context.HttpContext.RequestAborted).ConfigureAwait(false);
             context.Properties.Items[BoundMark] = "1";
         }
-        catch (Exception exception) when (IsRedisAway(exception) && index.Options.WithoutRedis == SignInWithoutRedis.Keep)
+        catch (Exception exception) when (RedisAway.Explains(exception) && index.Options.WithoutRedis == SignInWithoutRedis.Keep)
         {
             logger.SignedInWithoutSession(exception);
         }
@@ -47,10 +47,10 @@ internal sealed class CookieSignIn(UserBinding binding, UserIndex index, RedisSe
         {
             await session.DestroyAsync(http.RequestAborted).ConfigureAwait(false);
         }
-        catch (Exception exception) when (IsRedisAway(exception))
+        catch (Exception exception) when (RedisAway.Explains(exception))
         {
             // The browser is signed out all the same; the session lives until its timeout.
-            logger.SignedOutWithoutSession(session.Identity, exception);
+            logger.SignedOutWithoutSession(session.Identity.Id, exception);
         }
     }
 
@@ -83,7 +83,7 @@ internal sealed class CookieSignIn(UserBinding binding, UserIndex index, RedisSe
 
             await RejectAsync(context, session).ConfigureAwait(false);
         }
-        catch (Exception exception) when (IsRedisAway(exception))
+        catch (Exception exception) when (RedisAway.Explains(exception))
         {
             if (index.Options.WithoutRedis == SignInWithoutRedis.Refuse)
             {
@@ -98,7 +98,7 @@ internal sealed class CookieSignIn(UserBinding binding, UserIndex index, RedisSe
 
         // A request that was under way while its session got a new id carries the old one. The browser has the new cookies by
         // now, and expiring them in this late answer would sign it out by mistake.
-        if (session is null || !await index.Hash.HasMovedAsync(session.Identity).ConfigureAwait(false))
+        if (session is null || !await store.Hash.HasMovedAsync(session.Identity.Id).ConfigureAwait(false))
         {
             context.HttpContext.Items[KeepSession] = true;
             await context.HttpContext.SignOutAsync(context.Scheme.Name).ConfigureAwait(false);
@@ -107,7 +107,4 @@ internal sealed class CookieSignIn(UserBinding binding, UserIndex index, RedisSe
     }
 
     private bool Concerns(AuthenticationScheme scheme) => !index.Options.ExcludedSchemes.Contains(scheme.Name);
-
-    private static bool IsRedisAway(Exception exception) =>
-        exception is RedisException or TimeoutException || (exception is OperationCanceledException && exception.InnerException is TimeoutException);
 }

@@ -1,8 +1,8 @@
 using System.Globalization;
-using System.Runtime.CompilerServices;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using RedisSessions.Diagnostics;
+using RedisSessions.Redis;
 using RedisSessions.Sessions;
 using RedisSessions.Storage;
 using StackExchange.Redis;
@@ -14,17 +14,21 @@ namespace RedisSessions.Users;
 /// (<see cref="CookieSignIn"/>), explicitly, or here: before the endpoint of the first authenticated request, and when an
 /// authenticated request creates it.
 /// </summary>
-internal sealed class UserBinding(UserIndex index, ILogger<UserBinding> logger) : SessionAddOn
+internal sealed class UserBinding(UserIndex index, SessionTimeouts timeouts, ILogger<UserBinding> logger) : SessionAddOn
 {
-    // Sessions that a commit under way creates bound, and that Created must enter; BindAsync enters its own.
-    private readonly ConditionalWeakTable<RedisSession, string> _createdBound = [];
+    // Kept with a session that BindAsync is storing: it enters that itself.
+    private static readonly object Entering = new();
+
+    public override SessionAddOnOrder Order => SessionAddOnOrder.Owner;
+
+    public override bool NeedsEndpointTurn => true;
 
     public override TimeSpan HeartbeatInterval
     {
         get
         {
             // A session must refresh its entry before that is over, however short its life.
-            var half = index.Hash.Timeouts.IdleTimeout / 2;
+            var half = timeouts.IdleTimeout / 2;
             return index.Options.RefreshInterval < half ? index.Options.RefreshInterval : half;
         }
     }
@@ -62,13 +66,7 @@ internal sealed class UserBinding(UserIndex index, ILogger<UserBinding> logger) 
             await session.RegenerateIdAsync(cancellationToken).ConfigureAwait(false);
         }
 
-        if (session.IsGone)
-        {
-            // Ended by another request meanwhile: begin afresh rather than leave the user without a session.
-            await session.DestroyAsync(cancellationToken).ConfigureAwait(false);
-        }
-
-        session.Establish();
+        session.Keep(this, Entering);
         var rejects = index.Options is { MaxSessionsPerUser: not null, LimitBehavior: SessionLimitBehavior.RejectNew };
         if (rejects)
         {
@@ -77,24 +75,32 @@ internal sealed class UserBinding(UserIndex index, ILogger<UserBinding> logger) 
 
         SetOwner(session.SetMetadata, session.Context, userId);
         await session.CommitAsync(cancellationToken).ConfigureAwait(false);
-        if (!rejects)
+        if (session.State == SessionStateKind.Gone)
         {
-            await index.EnterNewAsync(userId, session.Identity, LifeOf(session)).ConfigureAwait(false);
+            // Ended by another request meanwhile: begin afresh rather than leave the user without a session.
+            await session.DestroyAsync(cancellationToken).ConfigureAwait(false);
+            SetOwner(session.SetMetadata, session.Context, userId);
+            await session.CommitAsync(cancellationToken).ConfigureAwait(false);
         }
 
-        await index.NoteActivityAsync(userId, LifeOf(session)).ConfigureAwait(false);
+        if (!rejects)
+        {
+            await index.EnterNewAsync(userId, session.Identity.Id, session.Life).ConfigureAwait(false);
+        }
+
+        await index.NoteActivityAsync(userId, session.Life).ConfigureAwait(false);
     }
 
     private async Task ReserveAsync(RedisSession session, string userId)
     {
-        if (await index.EnterNewAsync(userId, session.Identity, LifeOf(session)).ConfigureAwait(false))
+        if (await index.EnterNewAsync(userId, session.Identity.Id, session.Life).ConfigureAwait(false))
         {
             return;
         }
 
         // Full; but are they all alive?
         await index.HealAsync(userId).ConfigureAwait(false);
-        if (!await index.EnterNewAsync(userId, session.Identity, LifeOf(session)).ConfigureAwait(false))
+        if (!await index.EnterNewAsync(userId, session.Identity.Id, session.Life).ConfigureAwait(false))
         {
             throw new SessionLimitReachedException(index.Options.MaxSessionsPerUser!.Value);
         }
@@ -104,7 +110,7 @@ internal sealed class UserBinding(UserIndex index, ILogger<UserBinding> logger) 
     {
         var (address, userAgent) = (UserFields.AddressOf(context), UserFields.UserAgentOf(context));
         set(UserFields.UserId, userId);
-        set(UserFields.SignedInAt, index.Now.ToString(CultureInfo.InvariantCulture));
+        set(UserFields.SignedInAt, timeouts.Now.ToString(CultureInfo.InvariantCulture));
         set(UserFields.SignInAddress, address);
         set(UserFields.SignInUserAgent, userAgent);
         set(UserFields.Address, address);
@@ -130,10 +136,10 @@ internal sealed class UserBinding(UserIndex index, ILogger<UserBinding> logger) 
         {
             await BindAsync(session, userId, signIn: false, CancellationToken.None).ConfigureAwait(false);
         }
-        catch (Exception exception) when (exception is RedisException or TimeoutException or OperationCanceledException or SessionLimitReachedException)
+        catch (Exception exception) when (RedisAway.Explains(exception) || exception is SessionLimitReachedException)
         {
             // The page works all the same; the next request tries again.
-            logger.SessionNotBound(session.Identity, exception);
+            logger.SessionNotBound(session.Identity.Id, exception);
         }
     }
 
@@ -144,26 +150,25 @@ internal sealed class UserBinding(UserIndex index, ILogger<UserBinding> logger) 
             && index.Options.UserIdOf(session.Context?.User) is { } userId)
         {
             SetOwner(delta.SetMetadata, session.Context, userId);
-            _createdBound.AddOrUpdate(session, userId);
         }
     }
 
-    public override void Created(RedisSession session)
+    public override void Committed(RedisSession session, SessionDelta delta, bool created)
     {
-        if (_createdBound.Remove(session, out var userId))
+        if (created && session.StateOf<object>(this) is null && delta.Metadata.TryGetValue(UserFields.UserId, out var userId) && userId is not null)
         {
-            _ = index.SendAsync(index.EnterNewAsync(userId, session.Identity, LifeOf(session)), index.NoteActivityAsync(userId, LifeOf(session)));
+            _ = index.SendAsync(index.EnterNewAsync(userId, session.Identity.Id, session.Life), index.NoteActivityAsync(userId, session.Life));
         }
     }
 
-    public override void HeartbeatDue(RedisSession session)
+    public override void HeartbeatDue(SessionBeat beat)
     {
-        if (session.Stored is { } stored && stored.GetMetadata(UserFields.UserId) is { } userId)
+        if (beat.Stored.GetMetadata(UserFields.UserId) is { } userId)
         {
             _ = index.SendAsync(
-                index.NoteSightAsync(session.Identity, stored, UserFields.AddressOf(session.Context), UserFields.UserAgentOf(session.Context)),
-                index.RefreshAsync(userId, session.Identity, LifeOf(session)),
-                index.NoteActivityAsync(userId, LifeOf(session)));
+                index.NoteSightAsync(beat.Id, beat.Stored, beat.Address, UserFields.Bounded(beat.UserAgent)),
+                index.RefreshAsync(userId, beat.Id, beat.Life),
+                index.NoteActivityAsync(userId, beat.Life));
         }
     }
 
@@ -171,7 +176,7 @@ internal sealed class UserBinding(UserIndex index, ILogger<UserBinding> logger) 
     {
         if (session.GetMetadata(UserFields.UserId) is { } userId)
         {
-            _ = index.SendAsync(index.RefreshAsync(userId, session.Identity, LifeOf(session), oldId));
+            _ = index.SendAsync(index.RefreshAsync(userId, session.Identity.Id, session.Life, oldId));
         }
     }
 
@@ -182,7 +187,4 @@ internal sealed class UserBinding(UserIndex index, ILogger<UserBinding> logger) 
             _ = index.SendAsync(index.RemoveAsync(userId, id.ToString()));
         }
     }
-
-    private TimeSpan LifeOf(RedisSession session) =>
-        session.Stored?.GetMilliseconds(FieldNames.IdleTimeout) ?? index.Hash.Timeouts.IdleTimeout;
 }

@@ -1,6 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.Net.Http.Headers;
-using RedisSessions.Sessions;
+using RedisSessions.Clients;
 using RedisSessions.Storage;
 
 namespace RedisSessions.Users;
@@ -23,7 +23,11 @@ internal static class UserFields
 
     public static string UserAgentOf(HttpContext? context)
     {
-        var agent = context?.Request.Headers[HeaderNames.UserAgent].ToString() ?? "";
+        return Bounded(context?.Request.Headers[HeaderNames.UserAgent].ToString() ?? "");
+    }
+
+    public static string Bounded(string agent)
+    {
         return agent.Length <= MaxUserAgentLength ? agent : agent[..MaxUserAgentLength];
     }
 }

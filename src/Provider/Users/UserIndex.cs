@@ -4,6 +4,7 @@ using System.Text;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using RedisSessions.Diagnostics;
+using RedisSessions.Redis;
 using RedisSessions.Storage;
 using StackExchange.Redis;
 
@@ -15,13 +16,11 @@ namespace RedisSessions.Users;
 /// it is met, and every session in use enters itself again at its next heartbeat. Keys are of different slots, so each
 /// step is a command of its own, in an order in which being cut off anywhere leaves what the next read mends.
 /// </summary>
-internal sealed class UserIndex(SessionHash hash, SessionKeys keys, IOptions<UserIndexOptions> options, ILogger<UserIndex> logger)
+internal sealed class UserIndex(RedisConnection connection, SessionTimeouts timeouts, SessionKeys keys, IOptions<UserIndexOptions> options, ILogger<UserIndex> logger)
 {
     public UserIndexOptions Options => options.Value;
 
-    public SessionHash Hash => hash;
-
-    public long Now => hash.Timeouts.Now;
+    public long Now => timeouts.Now;
 
     public string UserKey(string userId) => $"{keys.Prefix}user:{{{userId}}}";
 
@@ -49,13 +48,13 @@ internal sealed class UserIndex(SessionHash hash, SessionKeys keys, IOptions<Use
         RedisValue[] values =
         [
             Now,
-            Now + (long)(life + Options.RefreshInterval).TotalMilliseconds,
+            Now + (long)(life + Options.RefreshInterval).TotalMilliseconds + timeouts.PrecisionOf(life),
             id.ToString(),
             limit,
             Options.LimitBehavior == SessionLimitBehavior.RejectNew ? 1 : 0,
             formerId,
         ];
-        var reply = await hash.EvaluateAsync(UserIndexScripts.Enter, UserKey(userId), values).ConfigureAwait(false);
+        var reply = await EvaluateAsync(UserIndexScripts.Enter, UserKey(userId), values).ConfigureAwait(false);
         if (reply.Length < 0)
         {
             return false;
@@ -70,37 +69,37 @@ internal sealed class UserIndex(SessionHash hash, SessionKeys keys, IOptions<Use
     }
 
     public Task RemoveAsync(string userId, params RedisValue[] ids) =>
-        ids.Length == 0 ? Task.CompletedTask : hash.EvaluateAsync(UserIndexScripts.Remove, UserKey(userId), [Now, .. ids]);
+        ids.Length == 0 ? Task.CompletedTask : EvaluateAsync(UserIndexScripts.Remove, UserKey(userId), [Now, .. ids]);
 
     public async Task<RevokeResult> RevokeHashAsync(string userId, string sessionId) =>
-        (RevokeResult)(int)await hash.EvaluateAsync(UserIndexScripts.Revoke, SessionKey(sessionId), [userId]).ConfigureAwait(false);
+        (RevokeResult)(int)await EvaluateAsync(UserIndexScripts.Revoke, SessionKey(sessionId), [userId]).ConfigureAwait(false);
 
     public Task NoteActivityAsync(string userId, TimeSpan life)
     {
         // A user with a live session must be found, however long that lives unused.
         var remembered = life > Options.ActivityRetention ? life : Options.ActivityRetention;
-        return hash.EvaluateAsync(UserIndexScripts.NoteActivity, ShardKeyOf(userId), [Now, userId, (long)(remembered + TimeSpan.FromMinutes(30)).TotalMilliseconds]);
+        return EvaluateAsync(UserIndexScripts.NoteActivity, ShardKeyOf(userId), [Now, userId, (long)(remembered + TimeSpan.FromMinutes(30)).TotalMilliseconds]);
     }
 
     public Task NoteSightAsync(Guid id, SessionSnapshot session, string address, string userAgent) =>
-        hash.EvaluateAsync(
+        EvaluateAsync(
             UserIndexScripts.NoteSight,
             keys.Session(id),
             [session.CreatedAt, UserFields.Address, address, UserFields.UserAgent, userAgent]);
 
     public async Task<RedisValue[]> PageAsync(string userId, long first, long last)
     {
-        var reply = await hash.EvaluateAsync(UserIndexScripts.Page, UserKey(userId), [Now, first, last]).ConfigureAwait(false);
+        var reply = await EvaluateAsync(UserIndexScripts.Page, UserKey(userId), [Now, first, last]).ConfigureAwait(false);
         return (RedisValue[])reply!;
     }
 
     public async Task<long> CountAsync(string userId) =>
-        (long)await hash.EvaluateAsync(UserIndexScripts.Count, UserKey(userId), [Now]).ConfigureAwait(false);
+        (long)await EvaluateAsync(UserIndexScripts.Count, UserKey(userId), [Now]).ConfigureAwait(false);
 
     /// <summary>Removes entries whose session is gone or somebody else's.</summary>
     public async Task HealAsync(string userId)
     {
-        var database = await hash.Connection.GetDatabaseAsync().ConfigureAwait(false);
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         var ids = await PageAsync(userId, 0, -1).ConfigureAwait(false);
         var owners = new Task<RedisValue>[ids.Length];
         for (var i = 0; i < ids.Length; i++)
@@ -120,6 +119,12 @@ internal sealed class UserIndex(SessionHash hash, SessionKeys keys, IOptions<Use
         await RemoveAsync(userId, [.. stale]).ConfigureAwait(false);
     }
 
+    private async Task<RedisResult> EvaluateAsync(RedisScript script, string key, RedisValue[] values)
+    {
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+        return await script.EvaluateAsync(database, [key], values).ConfigureAwait(false);
+    }
+
     /// <summary>Sends writes that no request waits for. One that is lost is made again at the next heartbeat.</summary>
     public async Task SendAsync(params Task[] writes)
     {
@@ -127,7 +132,7 @@ internal sealed class UserIndex(SessionHash hash, SessionKeys keys, IOptions<Use
         {
             await Task.WhenAll(writes).ConfigureAwait(false);
         }
-        catch (Exception exception) when (exception is RedisException or TimeoutException)
+        catch (Exception exception) when (RedisAway.Explains(exception))
         {
             logger.UserIndexWriteLost(exception);
         }

@@ -1,4 +1,4 @@
-using RedisSessions.Storage;
+using RedisSessions.Redis;
 
 namespace RedisSessions.Users;
 

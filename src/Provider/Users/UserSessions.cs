@@ -2,6 +2,8 @@ using System.Globalization;
 using System.Runtime.CompilerServices;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
+using RedisSessions.Clients;
+using RedisSessions.Redis;
 using RedisSessions.Sessions;
 using RedisSessions.Storage;
 using StackExchange.Redis;
@@ -9,7 +11,13 @@ using StackExchange.Redis;
 namespace RedisSessions.Users;
 
 /// <inheritdoc cref="IUserSessions"/>
-internal sealed class UserSessions(UserIndex index, UserBinding binding, IHttpContextAccessor contexts, IEnumerable<SessionAddOn> addOns) : IUserSessions
+internal sealed class UserSessions(
+    UserIndex index,
+    UserBinding binding,
+    RedisConnection connection,
+    SessionTimeouts timeouts,
+    SessionAddOns addOns,
+    IHttpContextAccessor contexts) : IUserSessions
 {
     private const int BatchSize = 500;
 
@@ -36,7 +44,7 @@ internal sealed class UserSessions(UserIndex index, UserBinding binding, IHttpCo
         ArgumentOutOfRangeException.ThrowIfNegative(skip);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(take);
         var ids = await index.PageAsync(userId, skip, (long)skip + take - 1).WaitAsync(cancellationToken).ConfigureAwait(false);
-        var database = await index.Hash.Connection.GetDatabaseAsync().ConfigureAwait(false);
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         var fields = new Task<RedisValue[]>[ids.Length];
         var lives = new Task<TimeSpan?>[ids.Length];
         for (var i = 0; i < ids.Length; i++)
@@ -69,9 +77,8 @@ internal sealed class UserSessions(UserIndex index, UserBinding binding, IHttpCo
 
     private UserSession Describe(string id, RedisValue[] values, TimeSpan ttl)
     {
-        var now = index.Hash.Timeouts.Clock.GetUtcNow();
-        var idle = Milliseconds(values[2]) ?? index.Hash.Timeouts.IdleTimeout;
-        var lastSeen = SessionSnapshot.LastSeen(now, ttl, idle, Milliseconds(values[3]));
+        var now = timeouts.Clock.GetUtcNow();
+        var lastSeen = timeouts.LastSeen(ttl, Milliseconds(values[2]), Milliseconds(values[3]));
         var created = DateTimeOffset.UnixEpoch + (Milliseconds(values[1]) ?? TimeSpan.Zero);
         var userAgent = TextOf(values[8]);
         return new UserSession(
@@ -118,10 +125,7 @@ internal sealed class UserSessions(UserIndex index, UserBinding binding, IHttpCo
         var result = await index.RevokeHashAsync(userId, id).ConfigureAwait(false);
         if (result == RevokeResult.Revoked && Guid.TryParse(id, out var session))
         {
-            foreach (var addOn in addOns)
-            {
-                addOn.Revoked(userId, session);
-            }
+            addOns.Revoked(userId, session);
         }
 
         return result;
@@ -155,7 +159,7 @@ internal sealed class UserSessions(UserIndex index, UserBinding binding, IHttpCo
     public async Task<RevokeEveryoneProgress> RevokeEveryoneAsync(IProgress<RevokeEveryoneProgress>? progress, CancellationToken cancellationToken)
     {
         var total = default(RevokeEveryoneProgress);
-        var database = await index.Hash.Connection.GetDatabaseAsync().ConfigureAwait(false);
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         for (var shard = 0; shard < index.Options.ActivityShards; shard++)
         {
             // A cursor meets every member that stays throughout, however scores change meanwhile.
@@ -178,7 +182,7 @@ internal sealed class UserSessions(UserIndex index, UserBinding binding, IHttpCo
 
     public async IAsyncEnumerable<ActiveUser> GetActiveUsersAsync(DateTimeOffset since, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var database = await index.Hash.Connection.GetDatabaseAsync().ConfigureAwait(false);
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         for (var shard = 0; shard < index.Options.ActivityShards; shard++)
         {
             // From the newest down: who becomes active meanwhile moves to where we have been, and is not met twice.
@@ -219,7 +223,7 @@ internal sealed class UserSessions(UserIndex index, UserBinding binding, IHttpCo
 
     public async Task<long> PruneAsync(CancellationToken cancellationToken)
     {
-        var database = await index.Hash.Connection.GetDatabaseAsync().ConfigureAwait(false);
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         var before = index.Now - (long)index.Options.ActivityRetention.TotalMilliseconds;
         long pruned = 0;
         for (var shard = 0; shard < index.Options.ActivityShards; shard++)

@@ -268,7 +268,7 @@ public abstract class RedisHashCacheTests : ServerTest
         services.AddRedisHashCache(Server.Address + RedisServer.Patient, o => o.InstanceName = _instance);
         await using var shared = services.BuildServiceProvider();
         Assert.Same(
-            shared.GetRequiredService<RedisSessions.Storage.RedisConnection>(),
+            shared.GetRequiredService<RedisSessions.Redis.RedisConnection>(),
             shared.GetRequiredService<RedisHashCacheConnection>().Connection);
 
         var inBox = new ServiceCollection().AddLogging().AddRedisHashCache(Server.Address + RedisServer.Patient, o => o.InstanceName = _instance);

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Caching.Distributed;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using RedisSessions.Json;
 using StackExchange.Redis;
 
 namespace RedisSessions.Tests.DependencyInjection;
@@ -149,7 +150,7 @@ public sealed class RegistrationTests(InProcessGarnet garnet)
     [InlineData("h:1, asyncTimeout = 900", false, 2000, 900, 1)]
     public void A_connection_of_our_own_fails_fast_except_where_the_connection_string_says_otherwise(string text, bool abort, int connect, int async, int retry)
     {
-        var settings = RedisSessions.Storage.RedisConnectionSettings.FailFast(text);
+        var settings = RedisSessions.Redis.RedisConnectionSettings.FailFast(text);
         Assert.Equal((abort, connect, async, retry), (settings.AbortOnConnectFail, settings.ConnectTimeout, settings.AsyncTimeout, settings.ConnectRetry));
         Assert.False(settings.BacklogPolicy.QueueWhileDisconnected);
     }

@@ -1,6 +1,7 @@
 using System.Text;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
+using RedisSessions.Json;
 
 namespace RedisSessions.Tests.Sessions;
 

@@ -1,7 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using StackExchange.Redis;
 
-namespace RedisSessions.Storage;
+namespace RedisSessions.Redis;
 
 /// <summary>
 /// How a connection of the library's own is set up: so that a page answers promptly while Redis is away, and works again

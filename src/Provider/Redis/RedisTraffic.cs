@@ -4,7 +4,7 @@ using System.Runtime.CompilerServices;
 using StackExchange.Redis;
 using StackExchange.Redis.Configuration;
 
-namespace RedisSessions.Storage;
+namespace RedisSessions.Redis;
 
 /// <summary>
 /// Counts the bytes that a connection really sends and receives, the client's own included, at the socket: the client does not

@@ -1,8 +1,9 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using System.Text;
 using StackExchange.Redis;
 
-namespace RedisSessions.Storage;
+namespace RedisSessions.Redis;
 
 /// <summary>
 /// A Lua script, sent by its SHA-1 hash. The hash is computed here rather than asked from the server, so that the client's
@@ -72,6 +73,33 @@ internal sealed class RedisScript(string source)
         catch (RedisServerException exception) when (IsMissing(exception))
         {
             return EvaluateSource(database, keys, values);
+        }
+    }
+
+    /// <summary>Sends the script for a caller that may be able to await, or not: see <see cref="Call"/>.</summary>
+    public Call Begin(IDatabaseAsync database, RedisKey[] keys, RedisValue[] values) => new(this, database, keys, values);
+
+    /// <summary>One run of the script. Whoever ends it waits for, or awaits, what is pending, as often as there is something.</summary>
+    internal sealed class Call(RedisScript script, IDatabaseAsync database, RedisKey[] keys, RedisValue[] values)
+    {
+        private bool _sentSource;
+
+        /// <summary>The client's own task, so that waiting for it needs no other thread.</summary>
+        public Task<RedisResult> Pending { get; private set; } = script.SendByHash(database, keys, values);
+
+        /// <returns>False if the server did not know the script, which is on its way now: wait for <see cref="Pending"/> again.</returns>
+        public bool TryEnd([NotNullWhen(true)] out RedisResult? reply)
+        {
+            if (!_sentSource && Pending.Exception?.InnerException is { } failure && IsMissing(failure))
+            {
+                _sentSource = true;
+                Pending = script.SendSource(database, keys, values);
+                reply = null;
+                return false;
+            }
+
+            reply = Pending.GetAwaiter().GetResult();
+            return true;
         }
     }
 }

@@ -1,12 +1,12 @@
 using Microsoft.Extensions.Options;
 using StackExchange.Redis;
 
-namespace RedisSessions.Storage;
+namespace RedisSessions.Redis;
 
 /// <summary>
-/// The one connection that everything in the library shares: made when it is first needed, by one caller for all, and
-/// never at start-up, so that Redis being away then is no failure. An attempt that failed is made again by the next
-/// caller. Only a connection made here is disposed here.
+/// The one connection that everything in the library shares: begun when the host starts, or when it is first needed, by one
+/// caller for all. Nobody waits for it at start-up, so that Redis being away then is no failure. An attempt that failed is
+/// made again by the next caller. Only a connection made here is disposed here.
 /// </summary>
 internal sealed class RedisConnection : IAsyncDisposable, IDisposable
 {
@@ -19,6 +19,7 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
     private readonly Lock _lock = new();
     private volatile Connected? _connected;
     private Task<Connected>? _attempt;
+    private volatile bool _lastAttemptFailed;
     private bool _disposed;
 
     public RedisConnection(IOptions<RedisSessionOptions> options, IServiceProvider services)
@@ -65,9 +66,39 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
     public IDatabase? Database => _connected?.Database;
 
     /// <summary>
-    /// How long the client itself waits for a reply, in milliseconds; a shorter timeout of a caller needs a timer of its own.
+    /// How long the client itself waits for a reply that is awaited; a shorter timeout of a caller needs a timer of its own.
+    /// Zero where that is not known.
     /// </summary>
-    public int ReplyTimeoutMilliseconds => _connected?.ReplyTimeoutMilliseconds ?? 0;
+    public TimeSpan ReplyTimeout => _connected?.ReplyTimeout ?? TimeSpan.Zero;
+
+    /// <summary>
+    /// Whether Redis is known to be away, without asking it. Where the connection was never made, asking also begins to make it
+    /// anew, for whoever is told so goes away without needing it.
+    /// </summary>
+    public bool IsDown()
+    {
+        if (_connected is { } connected)
+        {
+            return !connected.Multiplexer.IsConnected;
+        }
+
+        if (!_lastAttemptFailed)
+        {
+            return false;
+        }
+
+        Begin();
+        return true;
+    }
+
+    /// <summary>Begins to connect, if nobody has, for those who will need it.</summary>
+    public void Begin()
+    {
+        if (_connected is null)
+        {
+            BeginAttempt();
+        }
+    }
 
     /// <summary>
     /// Of a connection made here, once it is made; <see langword="null"/> of one that the application made or that has a tunnel
@@ -81,19 +112,8 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
 
     private async Task<IDatabase> ConnectAsync()
     {
-        Task<Connected> attempt;
-        lock (_lock)
-        {
-            ObjectDisposedException.ThrowIf(_disposed, this);
-            if (_attempt is null or { IsCompleted: true, IsCompletedSuccessfully: false })
-            {
-                // On the pool, because a caller's factory may block before it returns its task.
-                _attempt = Task.Run(AttemptAsync);
-            }
-
-            attempt = _attempt;
-        }
-
+        var attempt = BeginAttempt();
+        ObjectDisposedException.ThrowIf(attempt is null, this);
         if (_owned && !attempt.IsCompleted)
         {
             await Task.WhenAny(attempt, Task.Delay(_patience)).ConfigureAwait(false);
@@ -104,6 +124,27 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
         }
 
         return (await attempt.ConfigureAwait(false)).Database;
+    }
+
+    /// <returns><see langword="null"/> once this is disposed.</returns>
+    private Task<Connected>? BeginAttempt()
+    {
+        lock (_lock)
+        {
+            if (_disposed)
+            {
+                return null;
+            }
+
+            if (_attempt is null or { IsCompleted: true, IsCompletedSuccessfully: false })
+            {
+                // On the pool, because a caller's factory may block before it returns its task.
+                _attempt = Task.Run(AttemptAsync);
+                _attempt.Observe();
+            }
+
+            return _attempt;
+        }
     }
 
     private async Task<IConnectionMultiplexer> OpenAsync(ConfigurationOptions settings)
@@ -119,8 +160,19 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
 
     private async Task<Connected> AttemptAsync()
     {
-        var multiplexer = await _connect().ConfigureAwait(false);
-        var connected = new Connected(multiplexer, multiplexer.GetDatabase(), multiplexer.TimeoutMilliseconds);
+        IConnectionMultiplexer multiplexer;
+        try
+        {
+            multiplexer = await _connect().ConfigureAwait(false);
+            _lastAttemptFailed = false;
+        }
+        catch
+        {
+            _lastAttemptFailed = true;
+            throw;
+        }
+
+        var connected = new Connected(multiplexer, multiplexer.GetDatabase(), ReplyTimeoutOf(multiplexer));
         lock (_lock)
         {
             if (!_disposed)
@@ -164,5 +216,19 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
         }
     }
 
-    private sealed record Connected(IConnectionMultiplexer Multiplexer, IDatabase Database, int ReplyTimeoutMilliseconds);
+    /// <summary>The client says only how long it waits where a thread does, which may be another time.</summary>
+    private static TimeSpan ReplyTimeoutOf(IConnectionMultiplexer multiplexer)
+    {
+        try
+        {
+            return TimeSpan.FromMilliseconds(ConfigurationOptions.Parse(multiplexer.Configuration, ignoreUnknown: true).AsyncTimeout);
+        }
+        catch (Exception exception) when (exception is ArgumentException or FormatException or NotSupportedException or NotImplementedException)
+        {
+            // Somebody else's multiplexer: then every wait has a timer of its own.
+            return TimeSpan.Zero;
+        }
+    }
+
+    private sealed record Connected(IConnectionMultiplexer Multiplexer, IDatabase Database, TimeSpan ReplyTimeout);
 }

@@ -1,6 +1,6 @@
 using System.Net;
 
-namespace RedisSessions.Sessions;
+namespace RedisSessions.Clients;
 
 /// <summary>A client's address as text, the same whether it came over IPv4 or over IPv6's mapping of it; empty if unknown.</summary>
 internal static class ClientAddress

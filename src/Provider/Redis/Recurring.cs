@@ -1,4 +1,4 @@
-namespace RedisSessions.Storage;
+namespace RedisSessions.Redis;
 
 /// <summary>What a background service does now and then.</summary>
 internal static class Recurring

@@ -1,4 +1,4 @@
-namespace RedisSessions.Sessions;
+namespace RedisSessions.Clients;
 
 /// <summary>
 /// Reads User-Agent headers just far enough to name a device to its owner and to tell browser families apart. Not a

@@ -1,0 +1,61 @@
+namespace RedisSessions.Sessions;
+
+/// <summary>SessionOptions.IOTimeout, for one operation with all its steps.</summary>
+internal readonly struct IODeadline(TimeSpan timeout, TimeProvider clock, TimeSpan clientTimeout)
+{
+    private readonly long _began = clock.GetTimestamp();
+
+    private TimeSpan Left => timeout - clock.GetElapsedTime(_began) is var left && left > TimeSpan.Zero ? left : TimeSpan.Zero;
+
+    /// <summary>
+    /// The task, given up when the time is over or the token is cancelled. The client gives up by itself after its own timeout,
+    /// to within its own precision, so a much longer one needs no timer here; with the defaults a request creates none.
+    /// </summary>
+    /// <exception cref="TimeoutException">The time is over.</exception>
+    public Task WaitAsync(Task pending, CancellationToken cancellationToken)
+    {
+        if (pending.IsCompleted)
+        {
+            return pending;
+        }
+
+        var left = timeout == Timeout.InfiniteTimeSpan ? timeout : Left;
+        var needsTimer = left != Timeout.InfiniteTimeSpan && (clientTimeout <= TimeSpan.Zero || left / 2 < clientTimeout);
+        return !needsTimer && !cancellationToken.CanBeCanceled
+            ? pending
+            : pending.WaitAsync(needsTimer ? left : Timeout.InfiniteTimeSpan, clock, cancellationToken);
+    }
+
+    /// <summary>As <see cref="WaitAsync(Task, CancellationToken)"/>. A task that is given up fails without anybody being told.</summary>
+    public async Task<T> WaitAsync<T>(Task<T> pending, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await WaitAsync((Task)pending, cancellationToken).ConfigureAwait(false);
+        }
+        catch when (!pending.IsCompleted)
+        {
+            Redis.TaskExtensions.Observe(pending);
+            throw;
+        }
+
+        return await pending.ConfigureAwait(false);
+    }
+
+    /// <summary>Waits on the calling thread, until the task has ended in whichever way.</summary>
+    /// <exception cref="TimeoutException">The time is over.</exception>
+    public void Wait(Task pending, string otherwise)
+    {
+        try
+        {
+            if (!pending.Wait(timeout == Timeout.InfiniteTimeSpan ? timeout : Left))
+            {
+                throw new TimeoutException(otherwise);
+            }
+        }
+        catch (AggregateException)
+        {
+            // Whoever ends the operation meets the failure itself.
+        }
+    }
+}

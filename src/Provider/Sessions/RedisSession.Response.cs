@@ -1,0 +1,168 @@
+using Microsoft.AspNetCore.Http.Features;
+using RedisSessions.Diagnostics;
+using RedisSessions.Redis;
+
+namespace RedisSessions.Sessions;
+
+// What happens when the response is about to start: the commit, the cookie, and the end of the old id. Callbacks run last come,
+// first served, so this one, which is there from the beginning, runs after those of what came later in the pipeline (TempData's, for
+// one); for what changes the session after that it has another turn.
+internal sealed partial class RedisSession
+{
+    private enum ResponseTurn
+    {
+        None,
+        Awaited,
+        Taken,
+    }
+
+    /// <summary>Whether this still is the session of a request whose response has not started. The context may serve another request by now.</summary>
+    private bool CanTellBrowser
+    {
+        get
+        {
+            try
+            {
+                return _context is { } context && (_responseTurn == ResponseTurn.None || IsOfThisRequest) && !context.Response.HasStarted;
+            }
+            catch (ObjectDisposedException)
+            {
+                return false;
+            }
+        }
+    }
+
+    private bool IsOfThisRequest => ReferenceEquals(_context?.Features.Get<RequestSession>()?.Session, this);
+
+    /// <summary>Called with every change: the response is to start with it.</summary>
+    private void AwaitResponse()
+    {
+        if (_responseTurn != ResponseTurn.Awaited && CanTellBrowser)
+        {
+            _responseTurn = ResponseTurn.Awaited;
+            _context!.Response.OnStarting(static session => ((RedisSession)session).BeforeResponseAsync(), this);
+        }
+    }
+
+    private async Task BeforeResponseAsync()
+    {
+        var isFirst = _responseTurns++ == 0;
+        _responseTurn = ResponseTurn.Taken;
+        try
+        {
+            if (NeedsCommit)
+            {
+                await CommitAsync().ConfigureAwait(false);
+            }
+        }
+        catch (Exception) when (_store.CommitFailure == CommitFailure.Log)
+        {
+            // The response goes out all the same, as with the in-box session. The commit at the end of the request throws, and SessionMiddleware logs that.
+        }
+
+        await DepartAsync().ConfigureAwait(false);
+        WriteCookie(isFirst);
+    }
+
+    /// <summary>The response says that all is well, and it is not: the client is to notice, where the end of the request could not tell it otherwise.</summary>
+    private void AbortUnfinishedResponse()
+    {
+        if (_store.CommitFailure != CommitFailure.Throw || _context is null)
+        {
+            return;
+        }
+
+        try
+        {
+            // SessionMiddleware takes the session off the request before it commits.
+            if (IsOfThisRequest && _context.Response.HasStarted && _context.Features.Get<ISessionFeature>() is null)
+            {
+                _context.Abort();
+            }
+        }
+        catch (ObjectDisposedException)
+        {
+            // The request is over.
+        }
+    }
+
+    /// <summary>A session that is to be stored needs a cookie, and a cookie needs a response that has not started.</summary>
+    /// <exception cref="InvalidOperationException">It has.</exception>
+    public void Establish()
+    {
+        if (_state.Kind is not (SessionStateKind.New or SessionStateKind.Absent or SessionStateKind.Loaded) || !_identity.IsNew || ReferenceEquals(_announced, _identity))
+        {
+            return;
+        }
+
+        // Where the middleware is to send its own cookie it is told so in time, and not before the session is really stored.
+        if (!(_context is null ? _tryEstablish() : CanTellBrowser))
+        {
+            throw new InvalidOperationException("The session cannot be established after the response has started.");
+        }
+    }
+
+    private void WriteCookie(bool isFirst)
+    {
+        if (_move is not null || ReferenceEquals(_announced, _identity))
+        {
+            return;
+        }
+
+        if (_identity.IsNew && (_state.Kind == SessionStateKind.Loaded || (_failedCommit is not null && NeedsCommit)))
+        {
+            // The middleware's own turn comes right after this, but only once.
+            if (!isFirst || !ReferenceEquals(_identity, _initial) || !_tryEstablish())
+            {
+                _store.Cookie.Append(_context!, _identity.Secret);
+            }
+
+            _announced = _identity;
+        }
+        else if (_cookieEnds)
+        {
+            _store.Cookie.Expire(_context!);
+            _announced = _identity;
+        }
+    }
+
+    /// <summary>The last step of regeneration. Whatever fails here, the data is there under the new id.</summary>
+    private async Task DepartAsync()
+    {
+        if (_move is not { IsWritten: true } move)
+        {
+            return;
+        }
+
+        _move = null;
+        try
+        {
+            var deadline = NewDeadline();
+            if (!await deadline.WaitAsync(move.DepartAsync(_store.Hash, _identity, _idleTimeout), CancellationToken.None).ConfigureAwait(false))
+            {
+                await deadline.WaitAsync(_store.Hash.DeleteAsync(_identity.Key), CancellationToken.None).ConfigureAwait(false);
+                Gone();
+                return;
+            }
+
+            if (_store.Former is { } former)
+            {
+                await deadline.WaitAsync(AwaitAsync(former.RemoveAsync(move.From.Secret)), CancellationToken.None).ConfigureAwait(false);
+            }
+        }
+        catch (Exception exception) when (RedisAway.Explains(exception))
+        {
+            _store.Logger.FormerIdNotDeleted(move.From.Id, exception);
+        }
+
+        if (move.HasCarriedOver)
+        {
+            _store.Copies.Remove(_identity.Key);
+        }
+
+        _store.Copies.Remove(move.From.Key);
+        _store.Metrics.Regenerated.Add(1);
+        _store.Logger.SessionRegenerated(move.From.Id, _identity.Id);
+        _store.AddOns.Regenerated(this, move.From.Id);
+    }
+}

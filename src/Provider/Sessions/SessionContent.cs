@@ -1,0 +1,131 @@
+using System.Diagnostics.CodeAnalysis;
+using RedisSessions.Storage;
+
+namespace RedisSessions.Sessions;
+
+/// <summary>
+/// What a request sees of a session: the fields that were loaded, which other requests share, until the first change; from then on fields of
+/// its own, beside a delta of what it changed. A commit takes the delta and, as the next version, the fields.
+/// </summary>
+internal sealed class SessionContent
+{
+    private SessionFields _fields = SessionFields.Empty;
+    private SessionSnapshot? _stored;
+    private SessionDelta? _delta;
+    private bool _isShared = true;
+
+    /// <summary>Counts changes, so that a failed commit can tell whether there were any since.</summary>
+    public int Changes { get; private set; }
+
+    public bool HasChanges => _delta is { IsEmpty: false };
+
+    /// <summary>Whether committing this would create a session that does not exist.</summary>
+    public bool WouldCreate => _delta is { WouldCreate: true };
+
+    public int Count => _fields.Count;
+
+    public long Bytes => _fields.Bytes;
+
+    public IEnumerable<string> Names => _fields.Names;
+
+    /// <summary>The delta, for who adds to it.</summary>
+    public SessionDelta Delta
+    {
+        get
+        {
+            Changes++;
+            return _delta ??= new SessionDelta();
+        }
+    }
+
+    /// <summary>Begins anew with what was loaded; null for nothing.</summary>
+    public void Reset(SessionSnapshot? stored)
+    {
+        _stored = stored;
+        _fields = stored?.Fields ?? SessionFields.Empty;
+        _delta = null;
+        _isShared = true;
+        Changes = 0;
+    }
+
+    public bool TryGet(string name, [NotNullWhen(true)] out byte[]? value) => _fields.TryGet(name, out value);
+
+    public void Set(string name, byte[] value)
+    {
+        Own().Set(name, value);
+        Delta.Fields[name] = value;
+    }
+
+    public void Remove(string name)
+    {
+        if (_fields.TryGet(name, out _))
+        {
+            Own().Remove(name);
+            Delta.Fields[name] = null;
+        }
+    }
+
+    public void Clear()
+    {
+        _fields = new SessionFields();
+        _isShared = false;
+        Delta.Clear();
+    }
+
+    public string? GetMetadata(string name) =>
+        _delta is { } delta && delta.Metadata.TryGetValue(name, out var changed) ? changed : _stored?.GetMetadata(name);
+
+    /// <summary>Takes the delta and what the session holds with it. Later changes are for the next commit.</summary>
+    public SessionCommit BeginCommit()
+    {
+        var commit = new SessionCommit(_delta ?? new SessionDelta(), _fields, _stored);
+        _delta = null;
+        _isShared = true;
+        return commit;
+    }
+
+    /// <summary>A change that was made in Redis already, and in no delta.</summary>
+    public SessionCommit Stored(string name, byte[] value)
+    {
+        Own().Set(name, value);
+        var delta = new SessionDelta();
+        delta.Fields[name] = value;
+        _isShared = true;
+        return new SessionCommit(delta, _fields, _stored);
+    }
+
+    /// <summary>The commit was made: this is what the session was then.</summary>
+    public void EndCommit(SessionSnapshot stored) => _stored = stored;
+
+    /// <summary>The commit failed: its changes are to be made yet, before those since.</summary>
+    public void PutBack(SessionCommit commit)
+    {
+        if (_delta is { } since)
+        {
+            commit.Delta.Add(since);
+        }
+
+        _delta = commit.Delta;
+    }
+
+    private SessionFields Own()
+    {
+        if (_isShared)
+        {
+            _fields = _fields.Copy();
+            _isShared = false;
+        }
+
+        return _fields;
+    }
+}
+
+/// <summary>One commit under way.</summary>
+/// <param name="Delta">What it changes.</param>
+/// <param name="Fields">All fields as the request sees them with that; nobody changes them any more.</param>
+/// <param name="Before">What the request knew of the stored session; null if it knew of none.</param>
+internal readonly record struct SessionCommit(SessionDelta Delta, SessionFields Fields, SessionSnapshot? Before)
+{
+    /// <summary>What the session is at this version, if nobody else changed it since <see cref="Before"/>.</summary>
+    public SessionSnapshot After(long version, long createdAt) => SessionSnapshot.After(version, createdAt, Fields, Before, Delta);
+}

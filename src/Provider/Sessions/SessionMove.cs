@@ -1,0 +1,70 @@
+using RedisSessions.Storage;
+using RedisSessions.Storage.Scripts;
+
+namespace RedisSessions.Sessions;
+
+/// <summary>
+/// A session on its way to another id.
+/// <para>
+/// Regeneration has to move a hash to another key, and in a cluster that is another slot, so no single step can do it. The
+/// order makes every intermediate state harmless: (1) a commit writes the data under the new id, which nobody knows yet; (2) when the
+/// response starts, the old hash is deleted in one step with a check that nothing was committed to it since it was read, else
+/// what changed is carried over and the step is tried again; (3) the cookie goes out with that very response. Until then the
+/// old session is as it was, so whatever fails leaves the browser's cookie naming a session that exists; what was written
+/// under the new id is nobody's, and expires by itself. A commit that Redis acknowledged is never lost.
+/// </para>
+/// </summary>
+internal sealed class SessionMove(SessionIdentity from, SessionSnapshot departed)
+{
+    public SessionIdentity From { get; } = from;
+
+    /// <summary>What there was under the old id.</summary>
+    public SessionSnapshot Departed { get; } = departed;
+
+    /// <summary>What the request changed since: it wins over what others changed under the old id.</summary>
+    public SessionDelta Own { get; } = new();
+
+    /// <summary>Whether the data is there under the new id.</summary>
+    public bool IsWritten { get; set; }
+
+    /// <summary>Whether others changed it under the old id, so that the new hash holds more than this request knows.</summary>
+    public bool HasCarriedOver { get; private set; }
+
+    /// <summary>
+    /// Whether credentials were checked since: then the session under the new id stands by itself, and does not end because
+    /// the anonymous one before it did.
+    /// </summary>
+    private bool IsSignedIn => Own.Metadata.TryGetValue(FieldNames.SignedInAt, out var signedIn) && signedIn is not null;
+
+    /// <summary>Whether the session may go on without the old hash.</summary>
+    public async Task<bool> MayGoOnAsync(SessionHash hash) => IsSignedIn || await hash.ExistsAsync(From.Key).ConfigureAwait(false);
+
+    /// <summary>The second step.</summary>
+    /// <returns>False if somebody ended the session under its old id: then it must not live on under the new one.</returns>
+    public async Task<bool> DepartAsync(SessionHash hash, SessionIdentity to, TimeSpan idle)
+    {
+        var known = Departed;
+        while (true)
+        {
+            switch (await hash.DeleteAtVersionAsync(From.Id, known.Version).ConfigureAwait(false))
+            {
+                case DeleteReply.Deleted:
+                    return true;
+                case DeleteReply.Missing:
+                    return IsSignedIn;
+            }
+
+            if ((await hash.ReadAsync(From.Key).ConfigureAwait(false)).Session is { } newer)
+            {
+                if (!Own.IsCleared)
+                {
+                    HasCarriedOver = true;
+                    var others = SessionDelta.Between(known, newer, Own);
+                    await hash.CommitAsync(to.Key, others, Expected.Anything, idle, newer.GetMilliseconds(FieldNames.IdleTimeout)).ConfigureAwait(false);
+                }
+
+                known = newer;
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+using RedisSessions.Redis;
+using StackExchange.Redis;
+
+namespace RedisSessions.Storage.Scripts;
+
+/// <summary>
+/// Sets and removes fields of a session that exists, its TTL untouched: for who changes a session from outside, which is no
+/// use of it.
+/// </summary>
+internal static class EditScript
+{
+    private const int Header = 2;
+
+    private static readonly RedisScript Script = new(
+        Parts.CallInPieces + Parts.ReadIdentity +
+        $"""
+        if not version then return 0 end
+        local next_version, last_set = ARGV[1], 2 + 2 * tonumber(ARGV[2])
+        call_in_pieces('HSET', key, ARGV, 3, last_set)
+        local removed = 0
+        for i = last_set + 1, #ARGV do
+          removed = removed + redis.call('HDEL', key, ARGV[i])
+        end
+        if last_set > 2 or removed > 0 then redis.call('HSET', key, '{FieldNames.Version}', next_version) end
+        return 1 + removed
+        """);
+
+    public static RedisScript.Call Begin(IDatabase database, string key, long version, SessionDelta delta, FieldCodec? codec)
+    {
+        var removed = delta.CountRemoved();
+        var set = delta.Fields.Count - removed;
+        var arguments = new RedisValue[Header + (2 * set) + removed];
+        arguments[0] = version;
+        arguments[1] = set;
+        var (nextSet, nextRemoved) = (Header, Header + (2 * set));
+        foreach (var (name, value) in delta.Fields)
+        {
+            if (value is null)
+            {
+                arguments[nextRemoved++] = FieldNames.Encode(name);
+            }
+            else
+            {
+                arguments[nextSet++] = FieldNames.Encode(name);
+                arguments[nextSet++] = codec?.Encode(key, name, value) ?? value;
+            }
+        }
+
+        return Script.Begin(database, [key], arguments);
+    }
+
+    /// <returns>How many fields were removed; <see langword="null"/> without a session.</returns>
+    public static int? Reply(RedisResult reply) => (int)reply is > Parts.Missing and var answer ? answer - 1 : null;
+}

@@ -1,0 +1,34 @@
+using RedisSessions.Redis;
+using StackExchange.Redis;
+
+namespace RedisSessions.Storage.Scripts;
+
+/// <summary>Adds to one field of a session that exists, on the server, so that no increment of any server is lost.</summary>
+internal static class IncrementScript
+{
+    private static readonly RedisScript Script = new(
+        Parts.ReadIdentity + Parts.Slide +
+        $$"""
+        local expected_created, next_version, name, by = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+        if not version or created ~= expected_created then return 0 end
+        redis.call('HINCRBY', key, name, by)
+        redis.call('HSET', key, '{{FieldNames.Version}}', next_version)
+        if slide(false) then redis.call('HSET', key, '{{FieldNames.LastSeen}}', now) end
+        return {version, created, redis.call('HGET', key, name)}
+        """);
+
+    public static RedisScript.Call Begin(IDatabase database, string key, SlideTimes times, long createdAt, long version, string name, long by)
+    {
+        var arguments = new RedisValue[SlideTimes.Count + 4];
+        times.WriteTo(arguments);
+        arguments[4] = createdAt;
+        arguments[5] = version;
+        arguments[6] = FieldNames.Encode(name);
+        arguments[7] = by;
+        return Script.Begin(database, [key], arguments);
+    }
+
+    public static IncrementReply Reply(RedisResult reply, long version) => reply.Length >= 0
+        ? new IncrementReply(new CommitReply(CommitOutcome.Done, version, (long)reply[0], (long)reply[1]), (byte[])reply[2]!)
+        : new IncrementReply(new CommitReply(CommitOutcome.Missing), []);
+}

@@ -1,0 +1,59 @@
+namespace RedisSessions.Storage.Scripts;
+
+/// <summary>The session that a change is meant for.</summary>
+/// <param name="CreatedAt">The creation time of the session that the caller loaded, Unix milliseconds; null for whichever there is, or none.</param>
+/// <param name="Version">The version that it must be at, 0 for no session; null for any.</param>
+internal readonly record struct Expected(long? CreatedAt, long? Version)
+{
+    /// <summary>Whichever there is; without one it is created.</summary>
+    public static Expected Anything => default;
+
+    /// <summary>No session: it is created.</summary>
+    public static Expected Nothing => new(null, SessionSnapshot.NoVersion);
+
+    /// <summary>The session that the caller loaded, whatever was committed to it since.</summary>
+    public static Expected Session(SessionSnapshot loaded) => new(loaded.CreatedAt, null);
+
+    /// <summary>The session as the caller knows it, and nothing committed to it since.</summary>
+    public static Expected Exactly(SessionSnapshot known) => new(known.CreatedAt, known.Version);
+}
+
+internal enum CommitOutcome
+{
+    /// <summary>The session that was expected is not there; nothing was written.</summary>
+    Missing,
+
+    /// <summary>It is at another version than was expected; nothing was written.</summary>
+    Changed,
+
+    Done,
+}
+
+/// <summary>What a change came to.</summary>
+/// <param name="Outcome">Whether it was made.</param>
+/// <param name="Version">The version now.</param>
+/// <param name="Replaced">The version that it took the place of; 0 if it created the session.</param>
+/// <param name="CreatedAt">When the session was created, Unix milliseconds.</param>
+internal readonly record struct CommitReply(CommitOutcome Outcome, long Version = 0, long Replaced = 0, long CreatedAt = 0);
+
+/// <param name="Commit">What it came to.</param>
+/// <param name="Value">The sum, as decimal text.</param>
+internal readonly record struct IncrementReply(CommitReply Commit, byte[] Value);
+
+internal enum SlideReply
+{
+    Missing,
+    Slid,
+
+    /// <summary>And the caller is the one who does what is to be done about a session now and then.</summary>
+    SlidAndHeartbeatDue,
+}
+
+internal enum DeleteReply
+{
+    Missing,
+    Deleted,
+
+    /// <summary>It is at another version; nothing was deleted.</summary>
+    Changed,
+}
