@@ -38,10 +38,10 @@ internal sealed class AnalyticsRecorder(AnalyticsWriter writer, SessionTimeouts 
 
     public override void HeartbeatDue(SessionBeat beat)
     {
-        writer.Add(new AnalyticsRecord(RecordKind.Used, timeouts.Now, beat.Id, beat.Stored.CreatedAt, Ttl.Milliseconds(beat.Life)));
+        writer.Add(new AnalyticsRecord(RecordKind.Used, beat.At, beat.Id, beat.Stored.CreatedAt, Ttl.Milliseconds(beat.Life)));
         if (beat.Stored.GetMetadata(FieldNames.UserId) is { } userId)
         {
-            writer.Add(new AnalyticsRecord(RecordKind.UserSeen, timeouts.Now, beat.Id, Text: userId));
+            writer.Add(new AnalyticsRecord(RecordKind.UserSeen, beat.At, beat.Id, Text: userId));
         }
     }
 
@@ -51,8 +51,16 @@ internal sealed class AnalyticsRecorder(AnalyticsWriter writer, SessionTimeouts 
         Event(session, "regenerated");
     }
 
-    public override void Destroyed(RedisSession session, Guid id, SessionSnapshot? stored, bool rejected) =>
+    public override void Destroyed(RedisSession session, Guid id, SessionSnapshot? stored, bool rejected)
+    {
+        if (stored is not null && !rejected)
+        {
+            // It was in use until now, also where that was never recorded.
+            writer.Add(Entry(RecordKind.Used, session) with { SessionId = id, CreatedAt = stored.CreatedAt });
+        }
+
         writer.Add(new AnalyticsRecord(RecordKind.Ended, timeouts.Now, id, Text: rejected ? EndReasons.Rejected : EndReasons.SignedOut));
+    }
 
     public override void Revoked(string userId, Guid id) =>
         writer.Add(new AnalyticsRecord(RecordKind.Ended, timeouts.Now, id, Text: EndReasons.Revoked));

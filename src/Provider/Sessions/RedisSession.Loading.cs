@@ -240,6 +240,7 @@ internal sealed partial class RedisSession
             var beat = heartbeat > TimeSpan.Zero
                 ? new SessionBeat(
                     identity.Id,
+                    _store.Timeouts.Now,
                     session,
                     Life,
                     ClientAddress.Of(_context?.Connection.RemoteIpAddress),
@@ -257,7 +258,8 @@ internal sealed partial class RedisSession
             var own = session.GetMilliseconds(FieldNames.IdleTimeout);
             switch (await _store.Hash.SlideAsync(key, _idleTimeout, own, _store.AddOns.HeartbeatInterval).ConfigureAwait(false))
             {
-                case SlideReply.SlidAndHeartbeatDue when beat.Stored is not null:
+                // Unless the request has ended the session meanwhile: then it is not in use any more.
+                case SlideReply.SlidAndHeartbeatDue when beat.Stored is not null && GoesBy(id.ToString()):
                     _store.AddOns.HeartbeatDue(beat);
                     break;
                 case SlideReply.Missing:

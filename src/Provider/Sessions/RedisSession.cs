@@ -61,6 +61,11 @@ internal sealed partial class RedisSession : ISession
     /// <summary>Which session this is, whether or not it could be loaded.</summary>
     public SessionIdentity Identity => _identity;
 
+    /// <summary>
+    /// Whether the session goes by this id: by its own, or by the one that it had before, until the response tells the browser.
+    /// </summary>
+    public bool GoesBy(string id) => _identity.ToString() == id || _move?.From.ToString() == id;
+
     /// <summary>What Redis held when this request loaded or last committed; null if there is no such session.</summary>
     public SessionSnapshot? Stored => _state.Stored;
 

@@ -95,8 +95,9 @@ internal enum SessionAddOnOrder
 
 /// <summary>What a heartbeat is about, as it was when the session was loaded.</summary>
 /// <param name="Id">The session.</param>
+/// <param name="At">When it was loaded, Unix milliseconds.</param>
 /// <param name="Stored">What it held.</param>
 /// <param name="Life">Its idle timeout.</param>
 /// <param name="Address">The client's address; empty if unknown.</param>
 /// <param name="UserAgent">The client's User-Agent header; empty if it sent none.</param>
-internal readonly record struct SessionBeat(Guid Id, SessionSnapshot Stored, TimeSpan Life, string Address, string UserAgent);
+internal readonly record struct SessionBeat(Guid Id, long At, SessionSnapshot Stored, TimeSpan Life, string Address, string UserAgent);

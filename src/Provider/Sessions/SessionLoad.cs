@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using RedisSessions.Diagnostics;
 using RedisSessions.Redis;
 using RedisSessions.Storage;
@@ -93,6 +94,11 @@ internal sealed class SessionLoad
     public bool TryEnd(out ReadReply reply)
     {
         reply = default;
+        if (Failure is { } failure)
+        {
+            ExceptionDispatchInfo.Throw(failure);
+        }
+
         while (Pending.IsCompleted)
         {
             if (Advance())

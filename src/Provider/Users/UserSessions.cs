@@ -92,7 +92,7 @@ internal sealed class UserSessions(
             TextOf(values[7]),
             userAgent,
             UserAgents.DeviceName(userAgent),
-            Current is { } current && current.Identity.ToString() == id);
+            Current is { } current && current.GoesBy(id));
     }
 
     private static TimeSpan? Milliseconds(RedisValue value) =>
@@ -134,6 +134,8 @@ internal sealed class UserSessions(
     public async Task<long> RevokeAllAsync(string userId, string? exceptSessionId, CancellationToken cancellationToken)
     {
         ArgumentException.ThrowIfNullOrEmpty(userId);
+        // The present session may be on its way to another id: sparing it by either spares both.
+        var current = exceptSessionId is not null && Current is { } session && session.GoesBy(exceptSessionId) ? session : null;
         long revoked = 0;
         var kept = 0;
         while (true)
@@ -144,7 +146,7 @@ internal sealed class UserSessions(
                 return revoked;
             }
 
-            var batch = Array.FindAll(ids, id => id != exceptSessionId);
+            var batch = Array.FindAll(ids, id => id != exceptSessionId && current?.GoesBy(id!) != true);
             kept += ids.Length - batch.Length;
             var results = await Task.WhenAll(Array.ConvertAll(batch, id => RevokeHashAsync(userId, id!))).WaitAsync(cancellationToken).ConfigureAwait(false);
             foreach (var result in results)

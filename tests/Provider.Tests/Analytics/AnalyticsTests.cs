@@ -79,7 +79,11 @@ public abstract class AnalyticsTests(RedisServer server) : AnalyticsTest(server)
                     await browser.GetAsync("/none");
                     break;
                 default:
-                    await (await DatabaseAsync()).KeyDeleteAsync(KeyOf(await browser.GetAsync("/id")));
+                    // Its use is noted while nobody waits for that.
+                    var key = KeyOf(await browser.GetAsync("/id"));
+                    var database = await DatabaseAsync();
+                    await Eventually.TrueAsync(async () => await database.HashGetAsync(key, "@h") == Clock.GetUtcNow().ToUnixTimeMilliseconds());
+                    await database.KeyDeleteAsync(key);
                     break;
             }
         });

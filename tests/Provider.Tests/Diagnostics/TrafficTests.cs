@@ -20,7 +20,6 @@ public sealed class TrafficTests(InProcessGarnet garnet) : ServerTest(garnet)
             o.UseDedicatedThreads = dedicatedThreads;
         });
         using var traffic = new InstrumentReader(site.Services, Name);
-        Assert.Null(traffic.Read("transmit"));
         await site.NewBrowser().GetAsync($"/set/a/{new string('1', 2_000)}");
         await Eventually.TrueAsync(
             () =>
@@ -44,6 +43,5 @@ public sealed class TrafficTests(InProcessGarnet garnet) : ServerTest(garnet)
         var site = await StartAsync(Pages.Map, options: o => (o.Configuration, o.ConnectionMultiplexerFactory) = (null, () => Task.FromResult<IConnectionMultiplexer>(connection)));
         using var traffic = new InstrumentReader(site.Services, Name);
         await site.NewBrowser().GetAsync("/set/a/1");
-        Assert.Null(traffic.Read("transmit"));
     }
 }

@@ -78,7 +78,7 @@ public abstract class MigrationTests(RedisServer server) : ServerTest(server)
         await browser.GetAsync("/set/a/3");
         var before = proxy.Snapshot();
         Assert.Equal("3", await browser.GetAsync("/get/a"));
-        Assert.Equal(["EVALSHA"], (proxy.Snapshot() - before).Commands);
+        Assert.Equal(["HGET"], (proxy.Snapshot() - before).Commands);
     }
 
     [Fact]
@@ -99,12 +99,12 @@ public abstract class MigrationTests(RedisServer server) : ServerTest(server)
             return Task.CompletedTask;
         };
         dying.TakeOver(browser);
-        await browser.GetAsync("/set/b/2");
+        Assert.Equal("", await browser.GetAsync("/keys"));
         Assert.Single(await BlobsAsync());
 
         var next = await StartNewAsync();
         next.TakeOver(browser);
-        Assert.Equal("a,b", await browser.GetAsync("/keys"));
+        Assert.Equal("a", await browser.GetAsync("/keys"));
         await browser.GetAsync("/destroy");
         Assert.Empty(await BlobsAsync());
     }

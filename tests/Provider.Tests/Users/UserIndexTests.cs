@@ -37,7 +37,7 @@ public abstract class UserIndexTests(RedisServer server) : SignInTest(server)
         await browser.GetAsync("/login/ada");
         var db = await DatabaseAsync();
         var ttl = (await db.KeyTimeToLiveAsync($"{Fleet.Prefix}user:{{ada}}"))!.Value;
-        Assert.InRange(ttl, TimeSpan.FromMinutes(20), TimeSpan.FromMinutes(21));
+        Assert.InRange(ttl, TimeSpan.FromMinutes(21), TimeSpan.FromMinutes(22));
         var activity = (await db.KeyTimeToLiveAsync($"{Fleet.Prefix}users:0"))!.Value;
         Assert.InRange(activity, TimeSpan.FromHours(2), TimeSpan.FromHours(3));
 

@@ -48,7 +48,7 @@ internal static class Parts
     /// The first four arguments of every script that slides; <see cref="SlideTimes"/> writes them. Leaves <c>left()</c>, which
     /// answers what is left of the absolute timeout, false if it is over and nil if there is none; and <c>slide(exactly)</c>, which gives
     /// the key its TTL: the idle timeout plus the slide's precision, or what is left of the absolute timeout if that is less. A longer TTL is
-    /// left as it is unless told <c>exactly</c>. Answers whether the absolute timeout was the shorter: the TTL then no longer tells when the
+    /// left as it is unless told <c>exactly</c>, but for what is past the absolute timeout. Answers whether the absolute timeout was the shorter: the TTL then no longer tells when the
     /// session was last used. A session whose absolute timeout is over is deleted first, and counts as none.
     /// </summary>
     public const string Slide =
@@ -65,8 +65,10 @@ internal static class Parts
           local last_stretch = rest and rest < ttl
           if last_stretch then ttl = rest end
           local present = redis.call('PTTL', key)
-          if exactly or present < ttl or (rest and present > rest) then
+          if exactly or present < ttl then
             redis.call('PEXPIRE', key, string.format('%d', ttl))
+          elseif rest and present > rest then
+            redis.call('PEXPIRE', key, string.format('%d', rest))
           end
           return last_stretch
         end
