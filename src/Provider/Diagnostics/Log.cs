@@ -23,7 +23,7 @@ internal static partial class Log
     [LoggerMessage(5, LogLevel.Debug, "Session stored; Id:{SessionId}, Changed:{Changed}", EventName = "SessionStored")]
     public static partial void SessionStored(this ILogger logger, Guid sessionId, int changed);
 
-    [LoggerMessage(6, LogLevel.Error, "Session read exception, Id:{SessionId}", EventName = "SessionCacheReadException")]
+    [LoggerMessage(6, LogLevel.Error, "Session cache read exception, Id:{SessionId}", EventName = "SessionCacheReadException")]
     public static partial void SessionReadException(this ILogger logger, Guid sessionId, Exception exception);
 
     [LoggerMessage(8, LogLevel.Warning, "Loading the session timed out.", EventName = "SessionLoadingTimeout")]

@@ -51,6 +51,8 @@ internal sealed partial class RedisSession
     {
         SessionStateKind.Loading => LoadSlowAsync(cancellationToken),
         SessionStateKind.Unavailable => Task.FromException(_state.Reason!),
+        // Not Task.FromCanceled: the in-box session throws just this.
+        SessionStateKind.New when cancellationToken.IsCancellationRequested => Task.FromException(new OperationCanceledException(cancellationToken)),
         _ => Task.CompletedTask,
     };
 
