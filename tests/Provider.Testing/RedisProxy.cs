@@ -24,6 +24,7 @@ public sealed class RedisProxy : IDisposable
     private readonly TimeSpan _delay;
     private long _bytesToRedis;
     private long _bytesFromRedis;
+    private int _losesNextReply;
 
     public RedisProxy(string address, TimeSpan delay = default)
     {
@@ -39,6 +40,9 @@ public sealed class RedisProxy : IDisposable
 
     /// <summary>Called before a command's bytes go on; a test holds a request here at the dangerous moment.</summary>
     public Func<string, Task>? BeforeCommand { get; set; }
+
+    /// <summary>Cuts the connection in place of the next reply: Redis did as it was told, and nobody learns of it.</summary>
+    public void LoseNextReply() => Volatile.Write(ref _losesNextReply, 1);
 
     public Traffic Snapshot()
     {
@@ -128,6 +132,10 @@ public sealed class RedisProxy : IDisposable
                 else
                 {
                     Interlocked.Add(ref _bytesFromRedis, count);
+                    if (Interlocked.Exchange(ref _losesNextReply, 0) == 1)
+                    {
+                        break;
+                    }
                 }
 
                 await to.SendAsync(buffer.AsMemory(0, count));

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Http.Headers;
 using Microsoft.AspNetCore.DataProtection;
 using Microsoft.Net.Http.Headers;
@@ -53,6 +54,20 @@ public sealed class Browser(HttpMessageHandler server, IDataProtectionProvider? 
         var body = await response.Content.ReadAsStringAsync();
         Assert.True(response.IsSuccessStatusCode, $"{path} answered {(int)response.StatusCode}: {body}");
         return body;
+    }
+
+    /// <summary>As <see cref="GetAsync"/>, for a page that may fail: the in-memory server hands its exception to the client.</summary>
+    public async Task<(HttpStatusCode Status, string Body)> TryAsync(string path)
+    {
+        try
+        {
+            using var response = await SendAsync(HttpMethod.Get, path);
+            return (response.StatusCode, await response.Content.ReadAsStringAsync());
+        }
+        catch (Exception exception)
+        {
+            return (HttpStatusCode.InternalServerError, exception.ToString());
+        }
     }
 
     public async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, HttpContent? content = null)

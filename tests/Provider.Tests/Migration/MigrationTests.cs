@@ -1,66 +1,10 @@
-using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.TestHost;
 using Microsoft.Extensions.Logging;
-using RedisSessions.Tests.Users;
 
 namespace RedisSessions.Tests.Migration;
 
 /// <summary>A fleet on its way from Microsoft's stack to ours, and nobody notices.</summary>
-public abstract class MigrationTests(RedisServer server) : ServerTest(server)
+public abstract class MigrationTests(RedisServer server) : MigrationTest(server)
 {
-    private readonly string _instance = $"ms{Guid.NewGuid():N}:";
-    private readonly List<WebApplication> _old = [];
-
-    /// <summary>A server of the old version: AddStackExchangeRedisCache and AddSession.</summary>
-    private async Task<HttpMessageHandler> StartOldAsync()
-    {
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Configuration.Sources.Clear();
-        builder.WebHost.UseTestServer();
-        builder.Logging.ClearProviders();
-        builder.Services.AddSingleton(Fleet.Protection);
-        builder.Services.AddStackExchangeRedisCache(o => (o.Configuration, o.InstanceName) = (Server.Address, _instance));
-        builder.Services.AddSession();
-        SignInSite.AddServices(builder.Services);
-        var app = builder.Build();
-        app.UseSession();
-        Map(app);
-        await app.StartAsync();
-        _old.Add(app);
-        return ((TestServer)app.Services.GetRequiredService<IServer>()).CreateHandler();
-    }
-
-    private Task<Site> StartNewAsync(bool writeBoth = false, string? redis = null) => StartAsync(
-        app =>
-        {
-            Map(app);
-            app.MapGet("/regenerate", (HttpContext context) => context.Session.RegenerateIdAsync());
-            app.MapGet("/destroy", (HttpContext context) => context.Session.DestroyAsync());
-        },
-        redis: redis,
-        services: SignInSite.AddServices,
-        addOns: builder => builder.AddMicrosoftSessionMigration(_instance, o => o.WriteBoth = writeBoth));
-
-    private static void Map(WebApplication app)
-    {
-        app.MapGet("/get/{key}", (HttpContext context, string key) => context.Session.GetString(key) ?? "");
-        app.MapGet("/set/{key}/{value}", (HttpContext context, string key, string value) => context.Session.SetString(key, value));
-        app.MapGet("/keys", (HttpContext context) => string.Join(",", context.Session.Keys.Order()));
-        app.MapGet("/login/{user}", (string user) => Results.SignIn(SignInSite.PrincipalOf(user), authenticationScheme: "Cookies"));
-        app.MapGet("/whoami", (HttpContext context) => context.User.Identity?.Name ?? "");
-    }
-
-    private async Task<string[]> BlobsAsync()
-    {
-        var keys = new List<string>();
-        foreach (var master in (await Server.AdminAsync()).GetServers())
-        {
-            keys.AddRange(master.Keys(pattern: $"{_instance}*").Select(key => (string)key!));
-        }
-
-        return [.. keys];
-    }
-
     [Fact]
     public async Task A_session_continues_with_all_its_values_and_its_blob_goes_with_the_first_commit()
     {
@@ -135,16 +79,16 @@ public abstract class MigrationTests(RedisServer server) : ServerTest(server)
         foreach (var data in new byte[][] { [], [1, 2, 3], [2, 255, 255, 255, .. new byte[16], 0, 1], "hello world, this is not a session"u8.ToArray() })
         {
             var secret = NewSecret();
-            await db.HashSetAsync(_instance + secret, [new("absexp", -1), new("sldexp", TimeSpan.FromMinutes(20).Ticks), new("data", data)]);
+            await db.HashSetAsync(Instance + secret, [new("absexp", -1), new("sldexp", TimeSpan.FromMinutes(20).Ticks), new("data", data)]);
             var session = Open(site, secret);
             Assert.Empty(session.Keys);
             Assert.True(session.IsAvailable);
             Assert.Contains(site.Log.Ours, entry => entry is { Level: LogLevel.Warning, Id.Name: "MicrosoftSessionUnreadable" });
             site.Log.Clear();
-            await db.KeyDeleteAsync(_instance + secret);
+            await db.KeyDeleteAsync(Instance + secret);
         }
 
-        await db.StringSetAsync(_instance + "00000000-0000-0000-0000-000000000000", "not a hash");
+        await db.StringSetAsync(Instance + "00000000-0000-0000-0000-000000000000", "not a hash");
         Assert.False(Open(site, "00000000-0000-0000-0000-000000000000").IsAvailable);
     }
 
@@ -211,16 +155,6 @@ public abstract class MigrationTests(RedisServer server) : ServerTest(server)
         await browser.GetAsync("/set/back/old");
         site.TakeOver(browser);
         Assert.Equal("back,begun", await browser.GetAsync("/keys"));
-    }
-
-    public override async ValueTask DisposeAsync()
-    {
-        foreach (var app in _old)
-        {
-            await app.DisposeAsync();
-        }
-
-        await base.DisposeAsync();
     }
 }
 

@@ -1,0 +1,177 @@
+using System.Net;
+using Microsoft.Extensions.Logging;
+
+namespace RedisSessions.Tests.Sessions;
+
+/// <summary>
+/// The old session goes only when the new cookie goes out: whatever happens to a request that regenerates, the browser's cookie
+/// names a session that exists and holds its data.
+/// </summary>
+public abstract class RegenerationFailureTests(RedisServer server) : ServerTest(server)
+{
+    private readonly string _instance = $"ms{Guid.NewGuid():N}:";
+    private readonly List<KestrelSite> _kestrels = [];
+
+    private static void Map(WebApplication app)
+    {
+        Pages.Map(app);
+        app.MapGet("/sign-in", async (HttpContext context) =>
+        {
+            context.Session.SetString("user", "ada");
+            await context.Session.RegenerateIdAsync();
+        });
+        app.MapGet("/sign-in-explicitly", async (HttpContext context) =>
+        {
+            context.Session.SetString("user", "ada");
+            await context.Session.RegenerateIdAsync();
+            await context.Session.CommitAsync();
+        });
+        app.MapGet("/regenerate-and-throw", async (HttpContext context) =>
+        {
+            await context.Session.RegenerateIdAsync();
+            throw new InvalidOperationException("thrown by the page");
+        });
+        app.MapGet("/sign-in-and-throw", async (HttpContext context) =>
+        {
+            context.Session.SetString("user", "ada");
+            await context.Session.RegenerateIdAsync();
+            await context.Session.CommitAsync();
+            throw new InvalidOperationException("thrown by the page");
+        });
+    }
+
+    private async Task<KestrelSite> StartKestrelAsync(Action<RedisSessionBuilder>? addOns = null)
+    {
+        var site = await KestrelSite.StartAsync(
+            Server.Address + RedisServer.Patient,
+            Fleet,
+            app =>
+            {
+                app.UseSession();
+                Map(app);
+            },
+            addOns: addOns);
+        _kestrels.Add(site);
+        return site;
+    }
+
+    [Theory]
+    [InlineData("/sign-in")]
+    [InlineData("/sign-in-explicitly")]
+    public async Task What_is_set_before_regenerating_a_session_that_has_expired_is_there_afterwards(string signIn)
+    {
+        var site = await StartAsync(Map);
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/cart/tea");
+        var planted = browser.Copy();
+        await (await DatabaseAsync()).KeyDeleteAsync(KeyOf(await browser.GetAsync("/id")));
+
+        await browser.GetAsync(signIn);
+        Assert.NotEqual(planted.Cookies[Browser.SessionCookie], browser.Cookies[Browser.SessionCookie]);
+        Assert.Equal("user", await browser.GetAsync("/keys"));
+        Assert.Equal("ada", await browser.GetAsync("/get/user"));
+        Assert.Equal("", await planted.GetAsync("/get/user"));
+    }
+
+    /// <summary>
+    /// Every command of the request in turn is the one that fails: it never reaches Redis, or Redis's reply never comes back.
+    /// </summary>
+    [Theory]
+    [InlineData(false, false)]
+    [InlineData(false, true)]
+    [InlineData(true, false)]
+    [InlineData(true, true)]
+    public async Task A_connection_cut_at_any_command_of_a_regeneration_leaves_the_browser_its_session(bool writeBoth, bool arrives)
+    {
+        using var proxy = new RedisProxy(Server.Address);
+        var site = await StartAsync(
+            Map,
+            redis: proxy.Address,
+            addOns: builder =>
+            {
+                if (writeBoth)
+                {
+                    builder.AddMicrosoftSessionMigration(_instance, o => o.WriteBoth = true);
+                }
+            });
+        var onlooker = site.NewBrowser();
+        await onlooker.GetAsync("/set/here/1");
+        await onlooker.GetAsync("/sign-in");
+        foreach (var path in new[] { "/regenerate", "/sign-in" })
+        {
+            for (var (step, struck) = (0, true); struck; step++)
+            {
+                var browser = site.NewBrowser();
+                await browser.GetAsync("/set/cart/tea");
+                (var left, struck) = (step, false);
+                proxy.BeforeCommand = _ =>
+                {
+                    if (left-- == 0)
+                    {
+                        struck = true;
+                        if (arrives)
+                        {
+                            proxy.LoseNextReply();
+                        }
+                        else
+                        {
+                            proxy.Cut();
+                            throw new ObjectDisposedException(nameof(RedisProxy));
+                        }
+                    }
+
+                    return Task.CompletedTask;
+                };
+                await browser.TryAsync(path);
+                proxy.BeforeCommand = null;
+                await Eventually.TrueAsync(async () => await onlooker.GetAsync("/get/here") == "1", what: "Redis is back");
+                var cart = await browser.GetAsync("/get/cart");
+                Assert.True(cart == "tea", $"{path} lost the session when command {step} failed.");
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData("/regenerate-and-throw")]
+    [InlineData("/sign-in-and-throw")]
+    public async Task An_unhandled_exception_after_regenerating_leaves_the_browser_its_session(string path)
+    {
+        // Without a handler Kestrel answers by itself and calls nobody before the response starts, so no cookie goes out.
+        var site = await StartKestrelAsync();
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/cart/tea");
+        Assert.Equal(HttpStatusCode.InternalServerError, (await browser.TryAsync(path)).Status);
+        Assert.Equal("tea", await browser.GetAsync("/get/cart"));
+        Assert.Contains(site.Log.Entries, entry => entry.Level == LogLevel.Error && entry.Category.StartsWith("Microsoft.AspNetCore.Server.Kestrel", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task An_exception_that_a_handler_answers_after_regenerating_leaves_the_browser_its_session()
+    {
+        var site = await StartAsync(
+            app =>
+            {
+                Map(app);
+                app.MapGet("/sorry", () => "sorry");
+            },
+            beforeSession: app => app.UseExceptionHandler("/sorry"));
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/cart/tea");
+        Assert.Equal(HttpStatusCode.InternalServerError, (await browser.TryAsync("/regenerate-and-throw")).Status);
+        Assert.Equal("tea", await browser.GetAsync("/get/cart"));
+    }
+
+    public override async ValueTask DisposeAsync()
+    {
+        foreach (var site in _kestrels)
+        {
+            await site.DisposeAsync();
+        }
+
+        await base.DisposeAsync();
+    }
+}
+
+public sealed class RegenerationFailureOnGarnet(InProcessGarnet server) : RegenerationFailureTests(server);
+
+public sealed class RegenerationFailureOnRedis(LocalRedis server) : RegenerationFailureTests(server);
