@@ -1,0 +1,123 @@
+using System.Net;
+using Microsoft.Extensions.Logging;
+using RedisSessions.Tests.Users;
+
+namespace RedisSessions.Tests.Sessions;
+
+/// <summary>
+/// A commit that fails comes before the response, so the response can be honest: by default the request fails; by option it goes
+/// out as Microsoft's does, and the failure is logged.
+/// </summary>
+public abstract class CommitFailureTests(RedisServer server) : ServerTest(server)
+{
+    private bool _fails = true;
+
+    private Task<Site> StartFailingAsync(CommitFailure? behavior = null) => StartAsync(
+        app =>
+        {
+            Pages.Map(app);
+            app.MapGet("/redirect", (HttpContext context) =>
+            {
+                context.Session.SetString("a", "1");
+                return Results.Redirect("/next");
+            });
+            app.MapGet("/nothing", (HttpContext context) =>
+            {
+                context.Session.SetString("a", "1");
+                context.Response.StatusCode = StatusCodes.Status204NoContent;
+            });
+            app.MapGet("/stream", async (HttpContext context) =>
+            {
+                context.Session.SetString("a", "1");
+                for (var i = 0; i < 3; i++)
+                {
+                    await context.Response.WriteAsync("part ");
+                    await context.Response.Body.FlushAsync();
+                }
+            });
+        },
+        options: o => o.CommitFailure = behavior ?? o.CommitFailure,
+        services: services => services.AddAuthorization(),
+        addOns: builder => builder.AddUserIndex().AddSecurity(o => o.TimeoutsOf = _ => _fails ? throw new InvalidOperationException("TimeoutsOf fails") : default),
+        afterSession: app => app.Use((context, next) =>
+        {
+            context.User = SignInSite.PrincipalOf("ada");
+            return next(context);
+        }));
+
+    [Fact]
+    public void By_default_a_commit_that_fails_fails_the_request() => Assert.Equal(CommitFailure.Throw, new RedisSessionOptions().CommitFailure);
+
+    [Theory]
+    [InlineData("/set/a/1")]
+    [InlineData("/redirect")]
+    [InlineData("/nothing")]
+    [InlineData("/stream")]
+    public async Task A_commit_that_fails_fails_the_request_and_acknowledges_nothing(string path)
+    {
+        var site = await StartFailingAsync();
+        var browser = site.NewBrowser();
+        var (status, body) = await browser.TryAsync(path);
+        Assert.Equal(HttpStatusCode.InternalServerError, status);
+        Assert.DoesNotContain("part ", body, StringComparison.Ordinal);
+        _fails = false;
+        await browser.GetAsync("/set/b/2");
+        Assert.Equal("b", await browser.GetAsync("/keys"));
+    }
+
+    [Theory]
+    [InlineData("/set/a/1", HttpStatusCode.OK)]
+    [InlineData("/redirect", HttpStatusCode.Redirect)]
+    [InlineData("/nothing", HttpStatusCode.NoContent)]
+    [InlineData("/stream", HttpStatusCode.OK)]
+    public async Task A_commit_that_fails_is_only_logged_by_option(string path, HttpStatusCode expected)
+    {
+        var site = await StartFailingAsync(CommitFailure.Log);
+        Assert.Equal(expected, (await site.NewBrowser().TryAsync(path)).Status);
+        await Eventually.TrueAsync(() => site.Log.Entries.Any(entry => entry.Level == LogLevel.Error && $"{entry.Exception}".Contains("TimeoutsOf fails", StringComparison.Ordinal)));
+    }
+}
+
+public sealed class CommitFailureOnGarnet(InProcessGarnet server) : CommitFailureTests(server);
+
+public sealed class CommitFailureOnRedis(LocalRedis server) : CommitFailureTests(server);
+
+/// <summary>The same where it is Redis that takes nothing more.</summary>
+public sealed class FullRedisCommitFailureTests : IAsyncDisposable
+{
+    private readonly List<IAsyncDisposable> _sites = [];
+    private RedisProcess? _redis;
+
+    public FullRedisCommitFailureTests() => RedisServer.SkipUnlessInstalled();
+
+    [Theory]
+    [InlineData(CommitFailure.Throw, HttpStatusCode.InternalServerError)]
+    [InlineData(CommitFailure.Log, HttpStatusCode.OK)]
+    public async Task A_write_that_a_full_redis_refuses_is_acknowledged_only_by_option(CommitFailure behavior, HttpStatusCode expected)
+    {
+        _redis = await RedisProcess.StartAsync();
+        var site = await Site.StartAsync(_redis.Address + RedisServer.Patient, Pages.Map, options: o => o.CommitFailure = behavior);
+        _sites.Add(site);
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/a/1");
+        await using var admin = await StackExchange.Redis.ConnectionMultiplexer.ConnectAsync($"{_redis.Address},allowAdmin=true");
+        await admin.GetServers()[0].ConfigSetAsync("maxmemory-policy", "noeviction");
+        await admin.GetServers()[0].ConfigSetAsync("maxmemory", "1mb");
+        Assert.Equal(expected, (await browser.TryAsync("/set/a/2")).Status);
+        Assert.Equal("1", await browser.GetAsync("/get/a"));
+        await admin.GetServers()[0].ConfigSetAsync("maxmemory", "0");
+        Assert.Equal("1", await browser.GetAsync("/get/a"));
+        await browser.GetAsync("/set/a/3");
+        Assert.Equal("3", await browser.GetAsync("/get/a"));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var site in _sites)
+        {
+            await site.DisposeAsync();
+        }
+
+        _redis?.Dispose();
+    }
+}
