@@ -377,7 +377,6 @@ public sealed class AclOnRedis(LocalRedis server) : AclTests(server);
 
 public sealed class AclOnGarnet : AclTests
 {
-    // Its ACLs know no rule for one word of two (CLIENT SETNAME), and it keeps no log of what it refused.
     public AclOnGarnet(InProcessGarnet server)
         : base(server) => Assert.Skip("Garnet has no ACL LOG, so it cannot say what it refused.");
 }
