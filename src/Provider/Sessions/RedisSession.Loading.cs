@@ -72,14 +72,24 @@ internal sealed partial class RedisSession
         catch
         {
             // Kept in the state, and logged by whoever reads the session.
+            if (_state.Load is { } load)
+            {
+                load.IsUnmet = true;
+            }
         }
     }
 
     private async Task LoadSlowAsync(CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        if (_state.Load!.Failure is not null)
+        if (_state.Load is { Failure: { } failure } failed)
         {
+            if (failed.IsUnmet)
+            {
+                failed.IsUnmet = false;
+                ExceptionDispatchInfo.Throw(failure);
+            }
+
             BeginLoad();
         }
 
@@ -126,9 +136,10 @@ internal sealed partial class RedisSession
         catch (TimeoutException exception) when (exception is not RedisTimeoutException)
         {
             _store.Logger.SessionLoadingTimeout();
-            load.Fail(exception);
+            var timedOut = new OperationCanceledException("Timed out loading the session.", exception);
+            load.Fail(timedOut);
             load.IsLogged = true;
-            throw new OperationCanceledException("Timed out loading the session.", exception);
+            throw timedOut;
         }
         catch (Exception exception)
         {

@@ -77,6 +77,9 @@ internal sealed class SessionLoad
     /// <summary>Why it failed; null while it has not.</summary>
     public Exception? Failure { get; private set; }
 
+    /// <summary>Whether it failed while only the library waited: the application is to meet that once, without waiting again.</summary>
+    public bool IsUnmet { get; set; }
+
     /// <summary>Whether the failure is in the log already.</summary>
     public bool IsLogged { get; set; }
 

@@ -38,7 +38,12 @@ internal sealed class SessionFields
 
     public void Set(string name, byte[] value)
     {
-        Remove(name);
+        // Not removed first: values may be replaced while names are enumerated.
+        if (_values.TryGetValue(name, out var replaced))
+        {
+            Bytes -= SizeOf(name, replaced);
+        }
+
         _values[name] = value;
         Bytes += SizeOf(name, value);
     }

@@ -20,13 +20,7 @@ public abstract partial class AclTests(RedisServer server) : AnalyticsTest(serve
 
     private static IReadOnlyDictionary<string, string[]> ReadTable()
     {
-        var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(folder.FullName, "Provider.sln")))
-        {
-            folder = folder.Parent ?? throw new InvalidOperationException("The tests do not run from within the repository.");
-        }
-
-        var rows = File.ReadLines(Path.Combine(folder.FullName, "docs", "keys.md"))
+        var rows = RepositoryRoot.Read("docs", "keys.md").Split('\n')
             .SkipWhile(line => line != "| part | commands |")
             .Skip(2)
             .TakeWhile(line => line.StartsWith('|'))

@@ -147,11 +147,13 @@ public abstract class StateTests(RedisServer server) : ServerTest(server)
             case "`Keys`, `TryGetValue`: stored and own changes":
                 session.Set("mine", [3]);
                 Assert.Equal(["mine", "stored"], session.Keys.Order());
-                Assert.Equal(([1], [3]), (session.Get("stored")!, session.Get("mine")!));
+                Assert.Equal([1], session.Get("stored")!);
+                Assert.Equal([3], session.Get("mine")!);
                 break;
             case "`Keys`, `TryGetValue`: what it saw and own changes":
                 Assert.Equal(["own", "stored"], session.Keys.Order());
-                Assert.Equal(([1], [2]), (session.Get("stored")!, session.Get("own")!));
+                Assert.Equal([1], session.Get("stored")!);
+                Assert.Equal([2], session.Get("own")!);
                 break;
             case "`Keys`, `TryGetValue`: nothing":
                 Assert.Empty(session.Keys);
