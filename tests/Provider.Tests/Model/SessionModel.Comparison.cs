@@ -1,0 +1,64 @@
+using System.Globalization;
+
+namespace RedisSessions.Tests.Model;
+
+// What is compared after every step.
+internal sealed partial class SessionModel
+{
+    /// <summary>Redis counts TTLs in its own time, the model in its own: a step takes milliseconds, on a busy machine seconds.</summary>
+    public static readonly TimeSpan Drift = TimeSpan.FromSeconds(15);
+
+    /// <summary>How much longer than its idle timeout a session may live, for sliding is not exact.</summary>
+    private static readonly TimeSpan Precision = TimeSpan.FromMinutes(1);
+
+    /// <summary>Throws where the store is not as the model's.</summary>
+    /// <exception cref="DifferenceException">It says where.</exception>
+    public void CompareStore(IReadOnlyDictionary<Guid, SessionSeen> seen)
+    {
+        foreach (var (id, session) in seen)
+        {
+            Agree(_store.ContainsKey(id), $"Redis holds {id} {Text(session.Fields)}, which should not exist");
+            Agree(session.Version is not null && session.Created is not null, $"{id} has no version or no creation time");
+        }
+
+        foreach (var (id, stored) in _store)
+        {
+            Agree(seen.TryGetValue(id, out var session), $"{id} {Text(stored.Fields)} should exist");
+            Agree(Text(stored.Fields) == Text(session!.Fields), $"{id} holds {Text(session.Fields)}, should hold {Text(stored.Fields)}");
+        }
+    }
+
+    /// <summary>Whether a load's sliding, which nobody waits for, is yet to be seen.</summary>
+    public bool IsSlidingDue(IReadOnlyDictionary<Guid, SessionSeen> seen) =>
+        _store.Any(pair => pair.Value.Touch == Touch.Load && seen.TryGetValue(pair.Key, out var session) && session.TimeToLive < IdleOf(pair.Value) - Drift);
+
+    /// <exception cref="DifferenceException">A session would end too early, too late or never.</exception>
+    public void CompareTimes(IReadOnlyDictionary<Guid, SessionSeen> seen)
+    {
+        foreach (var (id, stored) in _store)
+        {
+            var left = seen[id].TimeToLive;
+            Agree(left > TimeSpan.Zero, $"{id} has no TTL");
+            var before = stored.Deadline - Now;
+            var idle = IdleOf(stored);
+            var (least, most) = stored.Touch switch
+            {
+                Touch.Write => (idle, idle + Precision),
+                Touch.Load => (idle, Max(before, idle + Precision)),
+                Touch.LostLoad => (before, Max(before, idle + Precision)),
+                _ => (before, before),
+            };
+            Agree(left >= least - Drift && left <= most + Drift, $"{id} lives for {left}, should for {least} to {most}");
+        }
+    }
+
+    private static TimeSpan IdleOf(StoredSession stored) => stored.OwnIdle ?? IdleTimeout;
+
+    private static TimeSpan Max(TimeSpan one, TimeSpan other) => one > other ? one : other;
+
+    public static string Text(IReadOnlyDictionary<string, long> fields) =>
+        Text(fields.ToDictionary(pair => pair.Key, pair => pair.Value.ToString(CultureInfo.InvariantCulture)));
+
+    public static string Text(IReadOnlyDictionary<string, string> fields) =>
+        $"{{{string.Join(", ", fields.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}={pair.Value}"))}}}";
+}
