@@ -23,15 +23,20 @@ internal sealed partial class RedisSession
         {
             _store.AddOns.IdChanging(this);
             _move = new SessionMove(_identity, stored);
+            _established = _identity = NewIdentity();
             _context!.Response.OnCompleted(static session => ((RedisSession)session).ForgetUnannouncedAsync(), this);
         }
         else
         {
             // Nothing is stored under the key that came, but it came from outside: what is set goes under a key of ours.
             _state = SessionState.New;
+            _identity = NewIdentity();
+            if (_content.WouldCreate)
+            {
+                Establish();
+            }
         }
 
-        _identity = NewIdentity();
         AwaitResponse();
     }
 

@@ -86,7 +86,10 @@ internal sealed partial class RedisSession
         }
     }
 
-    /// <summary>A session that is to be stored needs a cookie, and a cookie needs a response that has not started.</summary>
+    /// <summary>
+    /// A session that is to be stored needs a cookie, and a cookie needs a response that has not started. It goes out, as the in-box session's,
+    /// also if nothing is left to be stored by then, so that something may be set while the response is under way.
+    /// </summary>
     /// <exception cref="InvalidOperationException">It has.</exception>
     public void Establish()
     {
@@ -100,6 +103,8 @@ internal sealed partial class RedisSession
         {
             throw new InvalidOperationException("The session cannot be established after the response has started.");
         }
+
+        _established = _identity;
     }
 
     private void WriteCookie(bool isFirst)
@@ -109,7 +114,7 @@ internal sealed partial class RedisSession
             return;
         }
 
-        if (_identity.IsNew && (_state.Kind == SessionStateKind.Loaded || (_failedCommit is not null && NeedsCommit)))
+        if (ReferenceEquals(_established, _identity) && _state.Kind is (SessionStateKind.New or SessionStateKind.Loaded))
         {
             // The middleware's own turn comes right after this, but only once.
             if (!isFirst || !ReferenceEquals(_identity, _initial) || !_tryEstablish())
@@ -122,7 +127,7 @@ internal sealed partial class RedisSession
         else if (_cookieEnds)
         {
             _store.Cookie.Expire(_context!);
-            _announced = _identity;
+            _cookieEnds = false;
         }
     }
 

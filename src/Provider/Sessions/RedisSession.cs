@@ -36,6 +36,7 @@ internal sealed partial class RedisSession : ISession
     private FailedCommit? _failedCommit;
     private ResponseTurn _responseTurn;
     private int _responseTurns;
+    private SessionIdentity? _established;
     private SessionIdentity? _announced;
     private bool _cookieEnds;
     private Dictionary<SessionAddOn, object>? _addOnStates;
@@ -184,6 +185,11 @@ internal sealed partial class RedisSession : ISession
     {
         if (IsAvailable)
         {
+            if (value is not null)
+            {
+                Establish();
+            }
+
             var delta = _content.Delta;
             delta.Creates |= value is not null;
             delta.SetMetadata(name, value);

@@ -37,7 +37,7 @@ internal sealed class SessionMove(SessionIdentity from, SessionSnapshot departed
     private bool IsSignedIn => Own.Metadata.TryGetValue(FieldNames.SignedInAt, out var signedIn) && signedIn is not null;
 
     /// <summary>Whether the session may go on without the old hash.</summary>
-    public async Task<bool> MayGoOnAsync(SessionHash hash) => IsSignedIn || await hash.ExistsAsync(From.Key).ConfigureAwait(false);
+    public async Task<bool> MayGoOnAsync(SessionHash hash) => IsSignedIn || await hash.IsThereAsync(From.Key, Departed).ConfigureAwait(false);
 
     /// <summary>The second step.</summary>
     /// <returns>False if somebody ended the session under its old id: then it must not live on under the new one.</returns>
@@ -56,13 +56,15 @@ internal sealed class SessionMove(SessionIdentity from, SessionSnapshot departed
 
             if ((await hash.ReadAsync(From.Key).ConfigureAwait(false)).Session is { } newer)
             {
-                if (!Own.IsCleared)
+                if (newer.CreatedAt != Departed.CreatedAt)
                 {
-                    HasCarriedOver = true;
-                    var others = SessionDelta.Between(known, newer, Own);
-                    await hash.CommitAsync(to.Key, others, Expected.Anything, idle, newer.GetMilliseconds(FieldNames.IdleTimeout)).ConfigureAwait(false);
+                    // It ended, and another was begun under its id.
+                    return IsSignedIn;
                 }
 
+                HasCarriedOver = true;
+                var others = SessionDelta.Between(known, newer, Own);
+                await hash.CommitAsync(to.Key, others, Expected.Anything, idle, newer.GetMilliseconds(FieldNames.IdleTimeout)).ConfigureAwait(false);
                 known = newer;
             }
         }

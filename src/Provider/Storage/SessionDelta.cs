@@ -111,23 +111,26 @@ internal sealed class SessionDelta
         return delta;
     }
 
-    /// <summary>What others changed from one version of a session to a later one, but for what <paramref name="own"/> changed itself.</summary>
+    /// <summary>What others changed from one version of a session to a later one, but for what <paramref name="own"/> changed itself; after a Clear that is every field.</summary>
     public static SessionDelta Between(SessionSnapshot before, SessionSnapshot after, SessionDelta own)
     {
         var delta = new SessionDelta();
-        foreach (var (name, value) in after.Fields.Values)
+        if (!own.IsCleared)
         {
-            if (!(before.Fields.TryGet(name, out var old) && old.AsSpan().SequenceEqual(value)) && !own.Fields.ContainsKey(name))
+            foreach (var (name, value) in after.Fields.Values)
             {
-                delta.Fields[name] = value;
+                if (!(before.Fields.TryGet(name, out var old) && old.AsSpan().SequenceEqual(value)) && !own.Fields.ContainsKey(name))
+                {
+                    delta.Fields[name] = value;
+                }
             }
-        }
 
-        foreach (var name in before.Fields.Names)
-        {
-            if (!after.Fields.TryGet(name, out _) && !own.Fields.ContainsKey(name))
+            foreach (var name in before.Fields.Names)
             {
-                delta.Fields[name] = null;
+                if (!after.Fields.TryGet(name, out _) && !own.Fields.ContainsKey(name))
+                {
+                    delta.Fields[name] = null;
+                }
             }
         }
 

@@ -77,6 +77,13 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
         return await database.KeyExistsAsync(key).ConfigureAwait(false);
     }
 
+    /// <summary>Whether the session is still there, at whichever version; one that was begun under its id since is another.</summary>
+    public async Task<bool> IsThereAsync(string key, SessionSnapshot session)
+    {
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+        return (await database.HashGetAsync(key, FieldNames.Created).ConfigureAwait(false)).TryParse(out long createdAt) && createdAt == session.CreatedAt;
+    }
+
     public async Task<TimeSpan?> ReadLifeAsync(string key)
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);

@@ -40,6 +40,11 @@ internal sealed class RequestModel
 
     public bool CameWithCookie { get; set; }
 
+    /// <summary>Each of the two middlewares brings a request back once; the page that an exception brings it to is not to fail again.</summary>
+    public bool WasExecutedAgain { get; set; }
+
+    public bool WasThrown { get; set; }
+
     public bool ExpiresCookie { get; set; }
 
     public bool HasStarted { get; set; }
@@ -70,6 +75,8 @@ internal sealed class RequestModel
         HasOwnKey = HasOwnKey,
         IsEstablished = IsEstablished,
         CameWithCookie = CameWithCookie,
+        WasExecutedAgain = WasExecutedAgain,
+        WasThrown = WasThrown,
         ExpiresCookie = ExpiresCookie,
         HasStarted = HasStarted,
         IsHurt = IsHurt,

@@ -109,7 +109,7 @@ internal sealed partial class SessionModel
 
         if (!_lenient || _choices.Pick(2) == 0)
         {
-            _store[id] = _store[id] with { Fields = CarryOver(move, old), Touch = Touch.Write };
+            _store[id] = _store[id] with { Fields = CarryOver(move, old), OwnIdle = move.Own.Idle ?? old.OwnIdle, Touch = Touch.Write };
         }
 
         if (!IsLost())

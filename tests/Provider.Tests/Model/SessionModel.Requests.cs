@@ -33,6 +33,8 @@ internal sealed partial class SessionModel
                 Destroy(request);
                 break;
             case Act.Commit or Act.ExecuteAgain or Act.Throw:
+                request.WasExecutedAgain |= step.Act == Act.ExecuteAgain;
+                request.WasThrown |= step.Act == Act.Throw;
                 Commit(request);
                 break;
             case Act.Start:
@@ -220,9 +222,9 @@ internal sealed partial class SessionModel
     {
         var before = _facts.Cookie?.Before;
         var wasAlive = before is { } named && _store.ContainsKey(named);
-        for (var i = request.AtStart.Count - 1; i >= 0; i--)
+        // The last registered runs first, and what was registered before the session's own callback after all others.
+        foreach (var (field, value, isOutermost) in request.AtStart.AsEnumerable().Reverse().OrderBy(set => set.Outermost).ToList())
         {
-            var (field, value, isOutermost) = request.AtStart[i];
             if (!isOutermost || request.CameWithCookie)
             {
                 Set(request, field, value);

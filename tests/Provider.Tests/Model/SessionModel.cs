@@ -50,7 +50,8 @@ internal sealed partial class SessionModel
             Act.Regenerate => request is { State: not SessionState.Unavailable, Move: not { IsWritten: true }, HasMoved: false },
             Act.Increment or Act.Destroy => request.State != SessionState.Unavailable,
             Act.SetAtStart or Act.Start => !request.HasStarted,
-            Act.ExecuteAgain or Act.Throw => !request.HasStarted && request.State != SessionState.Unavailable,
+            Act.ExecuteAgain => request is { HasStarted: false, State: not SessionState.Unavailable, WasExecutedAgain: false, WasThrown: false },
+            Act.Throw => request is { HasStarted: false, State: not SessionState.Unavailable, WasThrown: false },
             _ => true,
         } : step.Act == Act.Begin;
     }

@@ -43,7 +43,7 @@ internal static class CommitScript
           local own = redis.call('HMGET', key, '{{FieldNames.IdleTimeout}}', '{{FieldNames.AbsoluteTimeout}}')
           own_idle, own_absolute = own[1], own[2]
         end
-        if slide(timeouts == '1') then redis.call('HSET', key, '{{FieldNames.LastSeen}}', now) end
+        if slide(timeouts == '1' and 'exactly') then redis.call('HSET', key, '{{FieldNames.LastSeen}}', now) end
         return {version or '0', created}
         """);
 

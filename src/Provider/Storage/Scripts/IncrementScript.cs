@@ -13,7 +13,7 @@ internal static class IncrementScript
         if not version or created ~= expected_created then return 0 end
         redis.call('HINCRBY', key, name, by)
         redis.call('HSET', key, '{{FieldNames.Version}}', next_version)
-        if slide(false) then redis.call('HSET', key, '{{FieldNames.LastSeen}}', now) end
+        if slide() then redis.call('HSET', key, '{{FieldNames.LastSeen}}', now) end
         return {version, created, redis.call('HGET', key, name)}
         """);
 

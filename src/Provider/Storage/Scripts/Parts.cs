@@ -46,9 +46,10 @@ internal static class Parts
 
     /// <summary>
     /// The first four arguments of every script that slides; <see cref="SlideTimes"/> writes them. Leaves <c>left()</c>, which
-    /// answers what is left of the absolute timeout, false if it is over and nil if there is none; and <c>slide(exactly)</c>, which gives
+    /// answers what is left of the absolute timeout, false if it is over and nil if there is none; and <c>slide(how)</c>, which gives
     /// the key its TTL: the idle timeout plus the slide's precision, or what is left of the absolute timeout if that is less. A longer TTL is
-    /// left as it is unless told <c>exactly</c>, but for what is past the absolute timeout. Answers whether the absolute timeout was the shorter: the TTL then no longer tells when the
+    /// left as it is, but for what is past the absolute timeout; told <c>exactly</c>, it is set in any case, and told <c>if needed</c>, only where less than the
+    /// idle timeout is left. Answers whether the absolute timeout was the shorter: the TTL then no longer tells when the
     /// session was last used. A session whose absolute timeout is over is deleted first, and counts as none.
     /// </summary>
     public const string Slide =
@@ -60,12 +61,14 @@ internal static class Parts
           local rest = tonumber(created) + tonumber(limit) - tonumber(now)
           return rest > 0 and rest
         end
-        local function slide(exactly)
-          local ttl, rest = tonumber(own_idle or idle) + tonumber(precision), left()
+        local function slide(how)
+          local needed = tonumber(own_idle or idle)
+          local ttl, rest = needed + tonumber(precision), left()
           local last_stretch = rest and rest < ttl
           if last_stretch then ttl = rest end
+          if how ~= 'if needed' or last_stretch then needed = ttl end
           local present = redis.call('PTTL', key)
-          if exactly or present < ttl then
+          if how == 'exactly' or present < needed then
             redis.call('PEXPIRE', key, string.format('%d', ttl))
           elseif rest and present > rest then
             redis.call('PEXPIRE', key, string.format('%d', rest))
