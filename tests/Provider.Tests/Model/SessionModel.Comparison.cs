@@ -30,7 +30,7 @@ internal sealed partial class SessionModel
 
     /// <summary>Whether a load's sliding, which nobody waits for, is yet to be seen.</summary>
     public bool IsSlidingDue(IReadOnlyDictionary<Guid, SessionSeen> seen) =>
-        _store.Any(pair => pair.Value.Touch == Touch.Load && seen.TryGetValue(pair.Key, out var session) && session.TimeToLive < IdleOf(pair.Value) - Drift);
+        _store.Any(pair => pair.Value is { Touch: Touch.Load, IsTakenBack: false } && seen.TryGetValue(pair.Key, out var session) && session.TimeToLive < IdleOf(pair.Value) - Drift);
 
     /// <exception cref="DifferenceException">A session would end too early, too late or never.</exception>
     public void CompareTimes(IReadOnlyDictionary<Guid, SessionSeen> seen)
@@ -44,8 +44,8 @@ internal sealed partial class SessionModel
             var (least, most) = stored.Touch switch
             {
                 Touch.Write => (idle, idle + Precision),
-                Touch.Load => (idle, Max(before, idle + Precision)),
-                Touch.LostLoad => (before, Max(before, idle + Precision)),
+                Touch.Load when !stored.IsTakenBack => (idle, Max(before, idle + Precision)),
+                Touch.Load or Touch.LostLoad => (before, Max(before, idle + Precision)),
                 _ => (before, before),
             };
             Agree(left >= least - Drift && left <= most + Drift, $"{id} lives for {left}, should for {least} to {most}");

@@ -121,7 +121,7 @@ internal sealed partial class SessionModel
     {
         foreach (var (id, session) in seen)
         {
-            _store[id] = _store[id] with { Touch = Touch.None, Deadline = Now + session.TimeToLive };
+            _store[id] = _store[id] with { Touch = Touch.None, Deadline = Now + session.TimeToLive, IsTakenBack = _store[id].IsTakenBack && _store[id].Touch != Touch.Write };
         }
     }
 
@@ -139,7 +139,8 @@ internal sealed partial class SessionModel
                 _replica = Copy(_store);
                 break;
             case Act.Failover:
-                _store = Copy(_replica!.Where(pair => pair.Value.Deadline > Now).ToDictionary());
+                _store = _replica!.Where(pair => pair.Value.Deadline > Now)
+                    .ToDictionary(pair => pair.Key, pair => pair.Value with { Fields = new(pair.Value.Fields), IsTakenBack = true });
                 break;
         }
     }

@@ -5,6 +5,12 @@ internal sealed record StoredSession(int Incarnation, Dictionary<string, long> F
 {
     /// <summary>Whether this step slid it by a load, or wrote it; what its TTL may be follows.</summary>
     public Touch Touch { get; init; }
+
+    /// <summary>
+    /// A failover took its TTL back. A server whose copy saw the later one does not know, and slides it when that would be due, within the
+    /// precision.
+    /// </summary>
+    public bool IsTakenBack { get; init; }
 }
 
 internal enum Touch
