@@ -56,11 +56,17 @@ internal sealed class SessionMove(SessionIdentity from, SessionSnapshot departed
 
             if ((await hash.ReadAsync(From.Key).ConfigureAwait(false)).Session is { } newer)
             {
+                if (newer.CreatedAt != Departed.CreatedAt)
+                {
+                    // Somebody ended the session, and another began under its old id: that one stays as it is.
+                    return IsSignedIn;
+                }
+
                 if (!Own.IsCleared)
                 {
                     HasCarriedOver = true;
                     var others = SessionDelta.Between(known, newer, Own);
-                    await hash.CommitAsync(to.Key, others, Expected.Anything, idle, newer.GetMilliseconds(FieldNames.IdleTimeout)).ConfigureAwait(false);
+                    await hash.CommitAsync(to.Key, others, Expected.Session(Departed), idle, newer.GetMilliseconds(FieldNames.IdleTimeout)).ConfigureAwait(false);
                 }
 
                 known = newer;

@@ -97,6 +97,25 @@ public abstract class ReviewMoveTests : ServerTest
     }
 
     [Fact]
+    public async Task A_session_that_began_anew_under_the_old_id_is_not_the_one_that_moves()
+    {
+        var site = await StartAsync(Map);
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/cart/tea");
+        var elsewhere = browser.Copy();
+        var third = browser.Copy();
+        var moving = browser.TryAsync("/move-late");
+        await _moved.WaitAsync();
+        await elsewhere.GetAsync("/destroy");
+        await Task.Delay(5);
+        await third.GetAsync("/set/later/1");
+        _go.Release();
+        await moving;
+        Assert.Equal("later", await third.GetAsync("/keys"));
+        Assert.Equal("later", await browser.GetAsync("/keys"));
+    }
+
+    [Fact]
     public async Task What_others_changed_that_cannot_be_read_now_does_not_fail_the_response()
     {
         var site = await StartAsync(Map, addOns: builder => builder.AddEncryption());
