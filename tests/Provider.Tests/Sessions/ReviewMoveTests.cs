@@ -115,6 +115,29 @@ public abstract class ReviewMoveTests : ServerTest
         Assert.Equal("later", await browser.GetAsync("/keys"));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task No_increment_is_lost_while_the_session_moves(bool encrypted)
+    {
+        var site = await StartAsync(Map, addOns: builder =>
+        {
+            if (encrypted)
+            {
+                builder.AddEncryption();
+            }
+        });
+        var browser = site.NewBrowser();
+        Assert.Equal("1", await browser.GetAsync("/hit"));
+        var elsewhere = browser.Copy();
+        var moving = browser.GetAsync("/move-and-hit");
+        await _moved.WaitAsync();
+        Assert.Equal("2", await elsewhere.GetAsync("/hit"));
+        _go.Release();
+        Assert.Equal("2", await moving);
+        Assert.Equal("4", await browser.GetAsync("/hit"));
+    }
+
     [Fact]
     public async Task What_others_changed_that_cannot_be_read_now_does_not_fail_the_response()
     {
