@@ -139,6 +139,29 @@ public abstract class ReviewMoveTests : ServerTest
     }
 
     [Fact]
+    public async Task A_session_closed_to_the_request_after_its_id_changed_is_destroyed_all_the_same()
+    {
+        var site = await StartAsync(
+            Map,
+            addOns: builder => builder.Services.AddSingleton<SessionAddOn, FailingTurn>(),
+            afterSession: app => app.Use(async (context, next) =>
+            {
+                if (context.Request.Path == "/just-destroy")
+                {
+                    await context.Session.RegenerateIdAsync();
+                    context.Items["fail"] = true;
+                }
+
+                await next(context);
+            }));
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/cart/tea");
+        var copy = browser.Copy();
+        await browser.GetAsync("/just-destroy");
+        Assert.Equal("", await copy.GetAsync("/get/cart"));
+    }
+
+    [Fact]
     public async Task What_others_changed_that_cannot_be_read_now_does_not_fail_the_response()
     {
         var site = await StartAsync(Map, addOns: builder => builder.AddEncryption());
