@@ -97,7 +97,7 @@ internal sealed partial class RedisSession
         if (_move is { } move)
         {
             await DeleteAsync(move.From, move.Departed, cancellationToken).ConfigureAwait(false);
-            if (move.IsWritten)
+            if (move.IsWritten || _failedCommit is { IsOutcomeUnknown: true })
             {
                 await DeleteAsync(_identity, _state.Stored, cancellationToken).ConfigureAwait(false);
             }

@@ -179,6 +179,32 @@ public abstract class ReviewMoveTests : ServerTest
         Assert.Equal("1", await browser.GetAsync("/get/mine"));
     }
 
+    [Fact]
+    public async Task Destroying_a_session_whose_move_may_have_been_made_leaves_nothing()
+    {
+        using var proxy = new RedisProxy(Server.Address);
+        var site = await StartAsync(Map, redis: proxy.Address);
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/cart/tea");
+        var scripts = 0;
+        proxy.BeforeCommand = command =>
+        {
+            if (command is "EVALSHA" or "EVAL" && scripts++ == 0)
+            {
+                proxy.LoseNextReply();
+            }
+
+            return Task.CompletedTask;
+        };
+        var destroying = browser.TryAsync("/move-and-destroy");
+        await _moved.WaitAsync();
+        proxy.BeforeCommand = null;
+        await Eventually.TrueAsync(async () => await site.NewBrowser().TryAsync("/available") is (_, "true"), what: "Redis is back");
+        _go.Release();
+        await destroying;
+        Assert.Empty(await HashesAsync());
+    }
+
     private sealed class FailingTurn : SessionAddOn
     {
         public override SessionAddOnOrder Order => SessionAddOnOrder.Observer;
