@@ -177,6 +177,11 @@ internal sealed partial class RedisSession
         try
         {
             await deadline.WaitAsync(AwaitAsync(former.CommittedAsync(_identity.Secret, _identity.Id, session, _idleTimeout)), cancellationToken).ConfigureAwait(false);
+            if (!await deadline.WaitAsync(_store.Hash.ExistsAsync(_identity.Key), cancellationToken).ConfigureAwait(false))
+            {
+                // Somebody ended the session in between, and must not meet it again by way of the former store.
+                await deadline.WaitAsync(AwaitAsync(former.RemoveAsync(_identity.Secret)), cancellationToken).ConfigureAwait(false);
+            }
         }
         catch (Exception exception) when (Redis.RedisAway.Explains(exception))
         {

@@ -121,6 +121,11 @@ internal sealed partial class RedisSession
             }
 
             await deadline.WaitAsync(_store.Hash.DeleteAsync(identity.Key), cancellationToken).ConfigureAwait(false);
+            if (_store.Former is { IsStillUsed: true } used)
+            {
+                // A commit that was made in time may have told it since.
+                await deadline.WaitAsync(AwaitAsync(used.RemoveAsync(identity.Secret)), cancellationToken).ConfigureAwait(false);
+            }
         }
         catch (TimeoutException exception) when (exception is not StackExchange.Redis.RedisTimeoutException)
         {

@@ -137,6 +137,12 @@ internal sealed partial class RedisSession
         var (identity, deadline) = (_identity, NewDeadline());
         try
         {
+            if (_store.Former is { IsStillUsed: true } used)
+            {
+                // First, too: while only the hash is gone, a request with the old cookie would import it again.
+                await deadline.WaitAsync(AwaitAsync(used.RemoveAsync(move.From.Secret)), CancellationToken.None).ConfigureAwait(false);
+            }
+
             if (!await deadline.WaitAsync(move.DepartAsync(_store.Hash, identity, _idleTimeout), CancellationToken.None).ConfigureAwait(false))
             {
                 // First of all, for the command that ends the new hash may fail: then nobody has its cookie, and it expires by itself.
