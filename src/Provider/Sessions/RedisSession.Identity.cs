@@ -161,6 +161,10 @@ internal sealed partial class RedisSession
             try
             {
                 await _store.Hash.DeleteAsync(identity.Key).ConfigureAwait(false);
+                if (_store.Former is { } former)
+                {
+                    await former.RemoveAsync(identity.Secret).ConfigureAwait(false);
+                }
             }
             catch (Exception exception) when (RedisAway.Explains(exception))
             {
