@@ -23,6 +23,18 @@ public abstract class ReviewTimeoutTests(RedisServer server) : ServerTest(server
         Assert.Equal("ok", await browser.GetAsync("/set/b/2"));
         Assert.NotNull(await another.Sessions.GetAsync(id, TestContext.Current.CancellationToken));
     }
+
+    [Fact]
+    public async Task An_input_timeout_longer_than_a_thread_can_wait_is_a_long_one()
+    {
+        var site = await StartAsync(
+            Pages.Map,
+            options: o => o.PreloadSession = false,
+            services: services => services.Configure<SessionOptions>(o => o.IOTimeout = TimeSpan.FromDays(30)));
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/a/1");
+        Assert.Equal("1", await browser.GetAsync("/get/a"));
+    }
 }
 
 public sealed class ReviewTimeoutOnGarnet(InProcessGarnet server) : ReviewTimeoutTests(server);
