@@ -8,4 +8,7 @@ internal static class Ttl
 
     /// <summary>Whole milliseconds, at least one.</summary>
     public static long Milliseconds(TimeSpan time) => Math.Max(1, (long)Math.Min(time.TotalMilliseconds, MaxMilliseconds));
+
+    /// <summary>The time as Redis keeps it, so that it can also be counted with.</summary>
+    public static TimeSpan Within(TimeSpan time) => TimeSpan.FromMilliseconds(Milliseconds(time));
 }

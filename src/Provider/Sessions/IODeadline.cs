@@ -3,9 +3,17 @@ namespace RedisSessions.Sessions;
 /// <summary>SessionOptions.IOTimeout, for one operation with all its steps.</summary>
 internal readonly struct IODeadline(TimeSpan timeout, TimeProvider clock, TimeSpan clientTimeout)
 {
+    // As long as a thread can be told to wait.
+    private static readonly TimeSpan Longest = TimeSpan.FromMilliseconds(int.MaxValue);
+
     private readonly long _began = clock.GetTimestamp();
 
-    private TimeSpan Left => timeout - clock.GetElapsedTime(_began) is var left && left > TimeSpan.Zero ? left : TimeSpan.Zero;
+    private TimeSpan Left => (timeout - clock.GetElapsedTime(_began)) switch
+    {
+        var left when left <= TimeSpan.Zero => TimeSpan.Zero,
+        var left when left > Longest => Longest,
+        var left => left,
+    };
 
     /// <summary>
     /// The task, given up when the time is over or the token is cancelled. The client gives up by itself after its own timeout,

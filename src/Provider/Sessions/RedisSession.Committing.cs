@@ -118,6 +118,7 @@ internal sealed partial class RedisSession
             return;
         }
 
+        _move?.Own.Add(commit.Delta);
         AcceptCommit(commit, reply, reply.Replaced == (commit.Before?.Version ?? SessionSnapshot.NoVersion));
         await TellFormerStoreAsync(deadline, cancellationToken).ConfigureAwait(false);
     }
@@ -133,11 +134,6 @@ internal sealed partial class RedisSession
     /// <param name="isKnown">Whether nobody else changed the session in between, so that what the request sees is all there is.</param>
     private void AcceptCommit(SessionCommit commit, CommitReply reply, bool isKnown)
     {
-        if (_move is { IsWritten: true } move)
-        {
-            move.Own.Add(commit.Delta);
-        }
-
         var session = commit.After(isKnown ? reply.Version : SessionSnapshot.NoVersion, reply.CreatedAt);
         _state = SessionState.Loaded(session);
         _content.EndCommit(session);
@@ -181,6 +177,11 @@ internal sealed partial class RedisSession
         try
         {
             await deadline.WaitAsync(AwaitAsync(former.CommittedAsync(_identity.Secret, _identity.Id, session, _idleTimeout)), cancellationToken).ConfigureAwait(false);
+            if (!await deadline.WaitAsync(_store.Hash.ExistsAsync(_identity.Key), cancellationToken).ConfigureAwait(false))
+            {
+                // Somebody ended the session in between, and must not meet it again by way of the former store.
+                await deadline.WaitAsync(AwaitAsync(former.RemoveAsync(_identity.Secret)), cancellationToken).ConfigureAwait(false);
+            }
         }
         catch (Exception exception) when (Redis.RedisAway.Explains(exception))
         {
@@ -246,6 +247,7 @@ internal sealed partial class RedisSession
 
             if (reply.Commit.Outcome == CommitOutcome.Done)
             {
+                _move?.Counted.Add(key);
                 var isKnown = reply.Commit.Replaced == stored.Version && !_content.HasChanges;
                 AcceptCommit(_content.Stored(key, reply.Value), reply.Commit, isKnown);
                 await TellFormerStoreAsync(deadline, cancellationToken).ConfigureAwait(false);

@@ -102,7 +102,7 @@ internal sealed partial class RedisSession
         if (_move is { } move)
         {
             await DeleteAsync(move.From, move.Departed, cancellationToken).ConfigureAwait(false);
-            if (move.IsWritten)
+            if (move.IsWritten || _failedCommit is { IsOutcomeUnknown: true })
             {
                 await DeleteAsync(_identity, _state.Stored, cancellationToken).ConfigureAwait(false);
             }
@@ -126,6 +126,11 @@ internal sealed partial class RedisSession
             }
 
             await deadline.WaitAsync(_store.Hash.DeleteAsync(identity.Key), cancellationToken).ConfigureAwait(false);
+            if (_store.Former is { IsStillUsed: true } used)
+            {
+                // A commit that was made in time may have told it since.
+                await deadline.WaitAsync(AwaitAsync(used.RemoveAsync(identity.Secret)), cancellationToken).ConfigureAwait(false);
+            }
         }
         catch (TimeoutException exception) when (exception is not StackExchange.Redis.RedisTimeoutException)
         {
@@ -161,6 +166,10 @@ internal sealed partial class RedisSession
             try
             {
                 await _store.Hash.DeleteAsync(identity.Key).ConfigureAwait(false);
+                if (_store.Former is { } former)
+                {
+                    await former.RemoveAsync(identity.Secret).ConfigureAwait(false);
+                }
             }
             catch (Exception exception) when (RedisAway.Explains(exception))
             {

@@ -195,6 +195,8 @@ internal sealed partial class RedisSession
             _store.Logger.SessionReadException(_identity.Id, reason);
         }
 
+        // What was to move stays where it is, and there it can be destroyed.
+        _identity = _move?.From ?? _identity;
         _state = SessionState.Unavailable(reason);
         _content.Reset(null);
         _move = null;

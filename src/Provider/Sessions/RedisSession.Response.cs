@@ -1,6 +1,5 @@
 using Microsoft.AspNetCore.Http.Features;
 using RedisSessions.Diagnostics;
-using RedisSessions.Redis;
 
 namespace RedisSessions.Sessions;
 
@@ -140,13 +139,20 @@ internal sealed partial class RedisSession
         }
 
         _move = null;
+        var (identity, deadline) = (_identity, NewDeadline());
         try
         {
-            var deadline = NewDeadline();
-            if (!await deadline.WaitAsync(move.DepartAsync(_store.Hash, _identity, _idleTimeout), CancellationToken.None).ConfigureAwait(false))
+            if (_store.Former is { IsStillUsed: true } used)
             {
-                await deadline.WaitAsync(_store.Hash.DeleteAsync(_identity.Key), CancellationToken.None).ConfigureAwait(false);
+                // First, too: while only the hash is gone, a request with the old cookie would import it again.
+                await deadline.WaitAsync(AwaitAsync(used.RemoveAsync(move.From.Secret)), CancellationToken.None).ConfigureAwait(false);
+            }
+
+            if (!await deadline.WaitAsync(move.DepartAsync(_store.Hash, identity, _idleTimeout), CancellationToken.None).ConfigureAwait(false))
+            {
+                // First of all, for the command that ends the new hash may fail: then nobody has its cookie, and it expires by itself.
                 Gone();
+                await deadline.WaitAsync(_store.Hash.DeleteAsync(identity.Key), CancellationToken.None).ConfigureAwait(false);
                 return;
             }
 
@@ -155,8 +161,15 @@ internal sealed partial class RedisSession
                 await deadline.WaitAsync(AwaitAsync(former.RemoveAsync(move.From.Secret)), CancellationToken.None).ConfigureAwait(false);
             }
         }
-        catch (Exception exception) when (RedisAway.Explains(exception))
+        catch (Exception exception)
         {
+            // Redis away, or what others changed meanwhile cannot be read.
+            if (_state.Kind == SessionStateKind.Gone)
+            {
+                _store.Logger.FormerIdNotDeleted(identity.Id, exception);
+                return;
+            }
+
             _store.Logger.FormerIdNotDeleted(move.From.Id, exception);
         }
 

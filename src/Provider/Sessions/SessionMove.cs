@@ -1,3 +1,4 @@
+using System.Globalization;
 using RedisSessions.Storage;
 using RedisSessions.Storage.Scripts;
 
@@ -23,6 +24,9 @@ internal sealed class SessionMove(SessionIdentity from, SessionSnapshot departed
 
     /// <summary>What the request changed since: it wins over what others changed under the old id.</summary>
     public SessionDelta Own { get; } = new();
+
+    /// <summary>Numbers that the request added to since, by field: what others added under the old id is added, too.</summary>
+    public HashSet<string> Counted { get; } = [];
 
     /// <summary>Whether the data is there under the new id.</summary>
     public bool IsWritten { get; set; }
@@ -58,15 +62,38 @@ internal sealed class SessionMove(SessionIdentity from, SessionSnapshot departed
             {
                 if (newer.CreatedAt != Departed.CreatedAt)
                 {
-                    // It ended, and another was begun under its id.
+                    // Somebody ended the session, and another began under its old id: that one stays as it is.
                     return IsSignedIn;
                 }
 
                 HasCarriedOver = true;
                 var others = SessionDelta.Between(known, newer, Own);
-                await hash.CommitAsync(to.Key, others, Expected.Anything, idle, newer.GetMilliseconds(FieldNames.IdleTimeout)).ConfigureAwait(false);
+                var added = Own.IsCleared ? [] : TakeAdded(others, known);
+                await hash.CommitAsync(to.Key, others, Expected.Session(Departed), idle, newer.GetMilliseconds(FieldNames.IdleTimeout)).ConfigureAwait(false);
+                foreach (var (name, by) in added)
+                {
+                    await hash.IncrementAsync(to.Key, name, by, Departed, idle).ConfigureAwait(false);
+                }
+
                 known = newer;
             }
         }
+    }
+
+    /// <summary>Takes from what others changed the numbers that this request counted, too; what is no number gives way to its own.</summary>
+    private List<(string Name, long By)> TakeAdded(SessionDelta others, SessionSnapshot known)
+    {
+        var added = new List<(string, long)>();
+        foreach (var name in Counted)
+        {
+            if (others.Fields.Remove(name, out var value) && TryParse(value, out var now) && TryParse(known.Fields.TryGet(name, out var old) ? old : "0"u8, out var before))
+            {
+                added.Add((name, now - before));
+            }
+        }
+
+        return added;
+
+        static bool TryParse(ReadOnlySpan<byte> text, out long number) => long.TryParse(text, CultureInfo.InvariantCulture, out number);
     }
 }

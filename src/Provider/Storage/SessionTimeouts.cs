@@ -19,7 +19,7 @@ internal sealed class SessionTimeouts(IOptions<RedisSessionOptions> options, IOp
     /// <summary>Unix milliseconds.</summary>
     public long Now => Clock.GetUtcNow().ToUnixTimeMilliseconds();
 
-    public TimeSpan IdleTimeout => sessionOptions.Value.IdleTimeout;
+    public TimeSpan IdleTimeout => Ttl.Within(sessionOptions.Value.IdleTimeout);
 
     /// <summary>0 where there is no absolute timeout.</summary>
     public long AbsoluteMilliseconds { get; } = options.Value.AbsoluteTimeout is { } absolute ? Ttl.Milliseconds(absolute) : 0;
@@ -31,7 +31,7 @@ internal sealed class SessionTimeouts(IOptions<RedisSessionOptions> options, IOp
         return (long)(precision < idle ? precision : idle).TotalMilliseconds;
     }
 
-    public TimeSpan IdleOf(SessionSnapshot? session, TimeSpan sites) => session?.GetMilliseconds(FieldNames.IdleTimeout) ?? sites;
+    public TimeSpan IdleOf(SessionSnapshot? session, TimeSpan sites) => Ttl.Within(session?.GetMilliseconds(FieldNames.IdleTimeout) ?? sites);
 
     /// <summary>Null where the session has no absolute timeout; Unix milliseconds.</summary>
     public long? EndOf(SessionSnapshot session) =>

@@ -30,6 +30,9 @@ internal sealed class RequestModel
     /// <summary>What was loaded, and what this request committed since.</summary>
     public Dictionary<string, long> Base { get; set; } = [];
 
+    /// <summary>The session's own idle timeout, as loaded or committed since.</summary>
+    public TimeSpan? BaseIdle { get; set; }
+
     public Changes Changes { get; set; } = new();
 
     /// <summary>The key was made for this request: the browser does not know it before the response.</summary>
@@ -71,6 +74,7 @@ internal sealed class RequestModel
         Id = Id,
         Incarnation = Incarnation,
         Base = new(Base),
+        BaseIdle = BaseIdle,
         Changes = Changes.Clone(),
         HasOwnKey = HasOwnKey,
         IsEstablished = IsEstablished,

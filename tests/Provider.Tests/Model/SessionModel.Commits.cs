@@ -41,6 +41,7 @@ internal sealed partial class SessionModel
         var incarnation = others?.Incarnation ?? ++_incarnations;
         _store[id] = new StoredSession(incarnation, request.Changes.ApplyTo(others?.Fields, setsOnly), request.Changes.Idle ?? others?.OwnIdle, Now) { Touch = Touch.Write };
         (request.Base, request.Changes) = (request.View, new());
+        request.BaseIdle = _store[id].OwnIdle;
         (request.State, request.Incarnation) = (SessionState.Loaded, incarnation);
     }
 
@@ -56,6 +57,7 @@ internal sealed partial class SessionModel
         }
 
         _store[request.Id!.Value] = stored with { Fields = changes.ApplyTo(stored.Fields), OwnIdle = changes.Idle ?? stored.OwnIdle, Touch = Touch.Write };
+        request.BaseIdle = changes.Idle ?? request.BaseIdle;
         if (request.Move is { } move)
         {
             foreach (var name in changes.Cleared ? move.Increments.Keys.ToArray() : [.. changes.Fields.Keys])
@@ -85,8 +87,9 @@ internal sealed partial class SessionModel
         // What others committed since the load is carried over now or with the second half.
         var carriesNow = Same(old.Fields, request.Base) || _choices.Pick(2) == 0;
         var fields = request.Changes.ApplyTo(carriesNow ? old.Fields : request.Base);
+        var idle = request.BaseIdle == old.OwnIdle || _choices.Pick(2) == 0 ? old.OwnIdle : request.BaseIdle;
         request.Incarnation = ++_incarnations;
-        _store[request.Id!.Value] = new StoredSession(request.Incarnation, fields, request.Changes.Idle ?? old.OwnIdle, Now) { Touch = Touch.Write };
+        _store[request.Id!.Value] = new StoredSession(request.Incarnation, fields, request.Changes.Idle ?? idle, Now) { Touch = Touch.Write };
         (move.IsWritten, move.OldAtWrite) = (true, new(old.Fields));
         move.Own.Add(request.Changes);
         (request.Base, request.Changes) = (request.View, new());

@@ -105,7 +105,7 @@ internal sealed partial class SessionModel
             _store[id] = stored with { Touch = facts.LostReply ? Touch.LostLoad : Touch.Load };
             if (request.State != SessionState.Unavailable)
             {
-                (request.State, request.Incarnation, request.Base) = (SessionState.Loaded, stored.Incarnation, new(stored.Fields));
+                (request.State, request.Incarnation, request.Base, request.BaseIdle) = (SessionState.Loaded, stored.Incarnation, new(stored.Fields), stored.OwnIdle);
             }
         }
         else if (cookie is not null && request.State != SessionState.Unavailable)

@@ -1,0 +1,58 @@
+namespace RedisSessions.Tests.Migration;
+
+/// <summary>While old servers still write: what a request writes to their store late brings no ended session back.</summary>
+public abstract class ReviewMigrationTests(RedisServer server) : MigrationTest(server)
+{
+    private static bool IsScript(string command) => command is "EVALSHA" or "EVAL";
+
+    [Theory]
+    [InlineData("/destroy")]
+    [InlineData("/regenerate")]
+    public async Task A_commit_that_tells_the_old_store_late_does_not_bring_an_ended_session_back(string end)
+    {
+        using var held = new HeldRedis(Server.Address);
+        var site = await StartNewAsync(writeBoth: true);
+        var slow = await StartNewAsync(writeBoth: true, redis: held.Address);
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/a/1");
+        var other = browser.Copy();
+        var planted = browser.Copy();
+        slow.TakeOver(other);
+        await other.GetAsync("/get/a");
+
+        // The commit's script passes, and the next one, which writes the blob, waits.
+        var scripts = 0;
+        var reached = held.HoldAsync(command => IsScript(command) && ++scripts > 2);
+        var late = other.TryAsync("/set/b/2");
+        await reached;
+        await browser.GetAsync(end);
+        held.Release();
+        await late;
+        site.TakeOver(planted);
+        Assert.Equal("", await planted.GetAsync("/keys"));
+    }
+
+    [Fact]
+    public async Task The_old_id_is_not_imported_again_while_it_is_regenerated_away()
+    {
+        using var held = new HeldRedis(Server.Address);
+        var site = await StartNewAsync(writeBoth: true);
+        var slow = await StartNewAsync(writeBoth: true, redis: held.Address);
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/a/1");
+        var planted = browser.Copy();
+        slow.TakeOver(browser);
+        var reached = held.HoldAsync(command => command is "DEL" or "UNLINK");
+        var moving = browser.GetAsync("/regenerate");
+        await reached;
+        await planted.GetAsync("/get/a");
+        held.Release();
+        await moving;
+        Assert.Equal("", await planted.GetAsync("/keys"));
+        Assert.Equal("1", await browser.GetAsync("/get/a"));
+    }
+}
+
+public sealed class ReviewMigrationOnGarnet(InProcessGarnet server) : ReviewMigrationTests(server);
+
+public sealed class ReviewMigrationOnRedis(LocalRedis server) : ReviewMigrationTests(server);
