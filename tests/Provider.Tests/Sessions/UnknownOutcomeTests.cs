@@ -59,12 +59,14 @@ public sealed class UnknownOutcomeTests : OwnRedisTest
             await Assert.ThrowsAnyAsync<Exception>(() => context.Session.CommitAsync());
         }
 
-        var browser = site.NewBrowser();
-        await WarmUpAsync(browser);
+        await WarmUpAsync(site.NewBrowser());
+
+        // Somebody new, for whom nothing is loaded: what is sent is the commit.
+        var stranger = site.NewBrowser();
         var before = proxy.Snapshot();
         try
         {
-            using var response = await TrySendAsync(browser, path);
+            using var response = await TrySendAsync(stranger, path);
         }
         finally
         {
