@@ -1,26 +1,25 @@
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.DataProtection;
-using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace RedisSessions.Tests.Infrastructure;
 
 /// <summary>
-/// An application on a real Kestrel, whose pipeline is the test's own: for what the in-memory server does differently (an
-/// unhandled exception) and for pipelines that <see cref="Site"/> does not build.
+/// A whole application on Kestrel, for what the in-memory server does in ways of its own: the order and number of OnStarting
+/// callbacks, responses without a body, an HttpContext that one connection's requests share, and a thread pool that is blocked.
 /// </summary>
 public sealed class KestrelSite : IAsyncDisposable
 {
     private readonly WebApplication _app;
+    private readonly HttpMessageHandler _connections;
 
     private KestrelSite(WebApplication app, CapturedLog log)
     {
         _app = app;
         Log = log;
+        _connections = NewConnection(maxConnections: int.MaxValue);
     }
 
     public CapturedLog Log { get; }
@@ -29,39 +28,68 @@ public sealed class KestrelSite : IAsyncDisposable
 
     public ISessionRepository Sessions => Services.GetRequiredService<ISessionRepository>();
 
-    public static async Task<KestrelSite> StartAsync(
+    public static Task<KestrelSite> StartAsync(
+        string redis,
+        Action<WebApplication> map,
+        Fleet? fleet = null,
+        Action<RedisSessionOptions>? options = null,
+        Action<IServiceCollection>? services = null,
+        Action<IApplicationBuilder>? beforeSession = null,
+        Action<IApplicationBuilder>? afterSession = null) => StartPipelineAsync(
+            redis,
+            fleet ?? new Fleet(),
+            app =>
+            {
+                beforeSession?.Invoke(app);
+                app.UseSession();
+                afterSession?.Invoke(app);
+                map(app);
+            },
+            services,
+            options: options);
+
+    /// <summary>With a pipeline that is the test's own from end to end.</summary>
+    public static async Task<KestrelSite> StartPipelineAsync(
         string redis,
         Fleet fleet,
         Action<WebApplication> pipeline,
         Action<IServiceCollection>? services = null,
-        Action<RedisSessionBuilder>? addOns = null)
+        Action<RedisSessionBuilder>? addOns = null,
+        Action<RedisSessionOptions>? options = null)
     {
         var log = new CapturedLog();
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { EnvironmentName = Environments.Production });
         builder.Configuration.Sources.Clear();
-        builder.WebHost.UseKestrel(options => options.Listen(IPAddress.Loopback, 0));
         builder.Logging.ClearProviders().SetMinimumLevel(LogLevel.Trace).AddProvider(log);
         builder.Services.AddDataProtection().UseEphemeralDataProtectionProvider();
         builder.Services.AddSingleton(fleet.Protection);
         builder.Services.AddSingleton(fleet.Clock);
         services?.Invoke(builder.Services);
-        var sessions = builder.Services.AddRedisSession(redis, o => o.KeyPrefix = fleet.Prefix);
+        var sessions = builder.Services.AddRedisSession(redis, o =>
+        {
+            o.KeyPrefix = fleet.Prefix;
+            options?.Invoke(o);
+        });
         addOns?.Invoke(sessions);
 
         var app = builder.Build();
+        app.Urls.Add("http://127.0.0.1:0");
         pipeline(app);
         await app.StartAsync();
         return new KestrelSite(app, log);
     }
 
-    public Browser NewBrowser()
+    public Browser NewBrowser() => new(_connections, Services.GetRequiredService<IDataProtectionProvider>());
+
+    /// <summary>Whose requests, several browsers' perhaps, follow each other on one connection, as behind a reverse proxy.</summary>
+    public HttpMessageHandler NewConnection(int maxConnections = 1)
     {
-        var addresses = Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!;
-        var port = new Uri(addresses.Addresses.First()).Port;
-        var handler = new SocketsHttpHandler
+        var port = new Uri(_app.Urls.Single()).Port;
+        return new SocketsHttpHandler
         {
             UseCookies = false,
             AllowAutoRedirect = false,
+            MaxConnectionsPerServer = maxConnections,
             ConnectCallback = async (_, cancellationToken) =>
             {
                 var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
@@ -69,11 +97,11 @@ public sealed class KestrelSite : IAsyncDisposable
                 return new NetworkStream(socket, ownsSocket: true);
             },
         };
-        return new Browser(handler, Services.GetRequiredService<IDataProtectionProvider>());
     }
 
     public async ValueTask DisposeAsync()
     {
+        _connections.Dispose();
         await _app.StopAsync();
         await _app.DisposeAsync();
     }

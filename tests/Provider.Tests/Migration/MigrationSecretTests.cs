@@ -29,7 +29,7 @@ public sealed class MigrationSecretTests : IAsyncDisposable
     public async Task No_log_and_no_exception_holds_the_secret_while_redis_is_away(string how, bool writeBoth)
     {
         _redis = await RedisProcess.StartAsync();
-        _site = await KestrelSite.StartAsync(
+        _site = await KestrelSite.StartPipelineAsync(
             $"{_redis.Address},syncTimeout=200,asyncTimeout=200",
             _fleet,
             app =>
@@ -83,7 +83,7 @@ public sealed class MigrationSecretTests : IAsyncDisposable
     {
         _redis = await RedisProcess.StartAsync();
         using var proxy = new RedisProxy(_redis.Address);
-        _site = await KestrelSite.StartAsync(
+        _site = await KestrelSite.StartPipelineAsync(
             proxy.Address + RedisServer.Patient,
             _fleet,
             app =>

@@ -42,7 +42,7 @@ public abstract class RegenerationFailureTests(RedisServer server) : ServerTest(
 
     private async Task<KestrelSite> StartKestrelAsync(Action<RedisSessionBuilder>? addOns = null)
     {
-        var site = await KestrelSite.StartAsync(
+        var site = await KestrelSite.StartPipelineAsync(
             Server.Address + RedisServer.Patient,
             Fleet,
             app =>

@@ -7,7 +7,7 @@ public abstract class SessionOptionsTests(RedisServer server) : ServerTest(serve
 
     private KestrelSite? _site;
 
-    private async Task<KestrelSite> StartShopAsync() => _site = await KestrelSite.StartAsync(
+    private async Task<KestrelSite> StartShopAsync() => _site = await KestrelSite.StartPipelineAsync(
         Server.Address + RedisServer.Patient,
         Fleet,
         app =>

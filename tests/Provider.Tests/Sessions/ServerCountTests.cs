@@ -1,0 +1,101 @@
+using System.Globalization;
+using StackExchange.Redis;
+
+namespace RedisSessions.Tests.Sessions;
+
+/// <summary>What a request costs, counted by Redis itself: its commands, and what it passes on to replicas and the append-only file.</summary>
+[Collection(Alone.Name)]
+public sealed class ServerCountTests : OwnRedisTest
+{
+    private const int Requests = 50;
+
+    // The client's, the replica's and this test's own.
+    private static readonly HashSet<string> Housekeeping =
+        ["ping", "info", "hello", "client", "config", "cluster", "subscribe", "echo", "sentinel", "role", "auth", "select", "get", "command", "replconf", "psync"];
+
+    private static async Task<ConnectionMultiplexer> WithReplicaAsync(RedisProcess master)
+    {
+        var admin = await ConnectionMultiplexer.ConnectAsync($"{master.Address},allowAdmin=true");
+        await Eventually.TrueAsync(async () => (await InfoAsync(admin, "replication"))["slave0"].Contains("state=online", StringComparison.Ordinal), what: "the replica follows");
+        return admin;
+    }
+
+    private Task<RedisProcess> ReplicaOfAsync(RedisProcess master) => RedisAsync("--replicaof", "127.0.0.1", $"{master.Port}", "--repl-diskless-sync-delay", "0");
+
+    // A master's own pings to its replicas count, too, so there are none.
+    private Task<RedisProcess> MasterAsync() => RedisAsync("--repl-ping-replica-period", "3600", "--repl-diskless-sync-delay", "0");
+
+    private static async Task<Dictionary<string, string>> InfoAsync(ConnectionMultiplexer admin, string section) =>
+        (await admin.GetServers()[0].InfoAsync(section)).SelectMany(group => group).ToDictionary(pair => pair.Key, pair => pair.Value);
+
+    private static async Task<Dictionary<string, long>> CommandsAsync(ConnectionMultiplexer admin) => (await InfoAsync(admin, "commandstats"))
+        .Select(pair => (Name: pair.Key["cmdstat_".Length..].Split('|')[0], Calls: long.Parse(pair.Value.Split(',')[0]["calls=".Length..], CultureInfo.InvariantCulture)))
+        .Where(command => !Housekeeping.Contains(command.Name))
+        .GroupBy(command => command.Name)
+        .ToDictionary(group => group.Key, group => group.Sum(command => command.Calls));
+
+    private static string Difference(Dictionary<string, long> before, Dictionary<string, long> after) => string.Join(", ", after
+        .Select(command => (command.Key, Calls: command.Value - before.GetValueOrDefault(command.Key)))
+        .Where(command => command.Calls > 0)
+        .OrderBy(command => command.Key, StringComparer.Ordinal)
+        .Select(command => $"{command.Key} {command.Calls}"));
+
+    [Fact]
+    public async Task A_read_with_a_copy_is_one_HGET_and_reaches_no_replica()
+    {
+        var master = await MasterAsync();
+        await ReplicaOfAsync(master);
+        await using var admin = await WithReplicaAsync(master);
+        var site = await SiteAsync(master.Address + RedisServer.Patient);
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/a/1");
+        await browser.GetAsync("/get/a");
+
+        var (commands, offset) = (await CommandsAsync(admin), (await InfoAsync(admin, "replication"))["master_repl_offset"]);
+        for (var i = 0; i < Requests; i++)
+        {
+            Assert.Equal("1", await browser.GetAsync("/get/a"));
+        }
+
+        Assert.Equal($"hget {Requests}", Difference(commands, await CommandsAsync(admin)));
+        Assert.Equal(offset, (await InfoAsync(admin, "replication"))["master_repl_offset"]);
+    }
+
+    [Fact]
+    public async Task A_read_without_a_copy_is_an_HGETALL_and_a_PTTL_and_reaches_no_replica()
+    {
+        var master = await MasterAsync();
+        await ReplicaOfAsync(master);
+        await using var admin = await WithReplicaAsync(master);
+        var site = await SiteAsync(master.Address + RedisServer.Patient, options: o => o.LocalCache.SizeLimit = 0);
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/a/1");
+
+        var (commands, offset) = (await CommandsAsync(admin), (await InfoAsync(admin, "replication"))["master_repl_offset"]);
+        for (var i = 0; i < Requests; i++)
+        {
+            Assert.Equal("1", await browser.GetAsync("/get/a"));
+        }
+
+        Assert.Equal($"hgetall {Requests}, pttl {Requests}", Difference(commands, await CommandsAsync(admin)));
+        Assert.Equal(offset, (await InfoAsync(admin, "replication"))["master_repl_offset"]);
+    }
+
+    [Fact]
+    public async Task A_write_is_one_HGET_and_one_script()
+    {
+        // On the wire: Redis counts what a script calls like any other command.
+        var proxy = ProxyOf(await RedisAsync());
+        var site = await SiteAsync(proxy.Address + RedisServer.Patient);
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/a/1");
+        await browser.GetAsync("/set/a/2");
+        var before = proxy.Snapshot();
+        for (var i = 0; i < 5; i++)
+        {
+            await browser.GetAsync($"/set/a/{i}");
+        }
+
+        Assert.Equal(Enumerable.Repeat<string[]>(["HGET", "EVALSHA"], 5).SelectMany(pair => pair), (proxy.Snapshot() - before).Commands);
+    }
+}
