@@ -175,14 +175,6 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
         return SlideScript.Reply(await EndAsync(call).ConfigureAwait(false));
     }
 
-    /// <summary>As <see cref="SlideAsync"/>, for who does not know the session: its own idle timeout decides how precisely.</summary>
-    public async Task<SlideReply> TouchAsync(string key, TimeSpan idle)
-    {
-        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        var own = await database.HashGetAsync(key, FieldNames.IdleTimeout).ConfigureAwait(false);
-        return await SlideAsync(key, idle, own.TryParse(out long milliseconds) ? TimeSpan.FromMilliseconds(milliseconds) : null, heartbeat: TimeSpan.Zero).ConfigureAwait(false);
-    }
-
     /// <summary>Sets and removes fields of a session that exists, its TTL untouched.</summary>
     /// <returns>How many fields were removed; null without a session.</returns>
     public async Task<int?> EditAsync(string key, SessionDelta delta)

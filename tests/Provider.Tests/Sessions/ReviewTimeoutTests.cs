@@ -35,16 +35,6 @@ public abstract class ReviewTimeoutTests(RedisServer server) : ServerTest(server
         await browser.GetAsync("/set/a/1");
         Assert.Equal("1", await browser.GetAsync("/get/a"));
     }
-
-    [Fact]
-    public async Task Touching_a_session_of_a_short_life_of_its_own_does_not_make_it_longer_than_that()
-    {
-        var site = await StartAsync();
-        var cancellation = TestContext.Current.CancellationToken;
-        var created = await site.Sessions.CreateAsync([new("a", [1])], TimeSpan.FromSeconds(10), cancellation);
-        Assert.True(await site.Sessions.TouchAsync(created.Id, cancellation));
-        Assert.InRange((await site.Sessions.GetTimeToLiveAsync(created.Id, cancellation))!.Value, TimeSpan.Zero, TimeSpan.FromSeconds(10.5));
-    }
 }
 
 public sealed class ReviewTimeoutOnGarnet(InProcessGarnet server) : ReviewTimeoutTests(server);
