@@ -31,8 +31,12 @@ internal sealed partial class RedisSession
             return CommitSlowAsync(cancellationToken);
         }
 
-        // A session that nobody read is used all the same, and slides.
-        return _state.Load is { Failure: null } ? PreloadAsync() : Task.CompletedTask;
+        if (_state.Load is { Failure: null } load)
+        {
+            return LeaveUnread(load);
+        }
+
+        return Task.CompletedTask;
     }
 
     private async Task CommitSlowAsync(CancellationToken cancellationToken)

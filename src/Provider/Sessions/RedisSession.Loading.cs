@@ -223,7 +223,20 @@ internal sealed partial class RedisSession
 
         _state = SessionState.Loaded(session);
         _content.Reset(session);
-        var heartbeat = _store.AddOns.HeartbeatInterval;
+        var (identity, isDue) = (_identity, Keep(reply, copy, isValidated));
+        _store.Logger.SessionLoaded(identity.Id, session.Fields.Count);
+        _store.AddOns.Loaded(this);
+        if (isDue && _state.Kind == SessionStateKind.Loaded)
+        {
+            _ = SlideAsync(identity.Id, identity.Key, session, copy, BeatOf(identity, session));
+        }
+    }
+
+    /// <summary>Keeps what was read for the next request.</summary>
+    /// <returns>Whether the session is to be slid.</returns>
+    private bool Keep(ReadReply reply, SessionCopy? copy, bool isValidated)
+    {
+        var (session, heartbeat) = (reply.Session!, _store.AddOns.HeartbeatInterval);
         var nextSlide = reply.IsCopy ? copy!.NextSlide : _store.Timeouts.NextSlide(session, reply.Life, _idleTimeout, heartbeat);
         var isDue = nextSlide <= _store.Timeouts.Now;
         if (isDue)
@@ -231,6 +244,7 @@ internal sealed partial class RedisSession
             nextSlide = _store.Timeouts.NextSlide(session, _idleTimeout, heartbeat);
         }
 
+        _store.Metrics.Loaded.Add(1);
         if (reply.IsCopy)
         {
             _store.Metrics.CopyHits.Add(1);
@@ -246,22 +260,60 @@ internal sealed partial class RedisSession
             _store.Copies.Set(_identity.Key, session, nextSlide);
         }
 
-        _store.Metrics.Loaded.Add(1);
-        _store.Logger.SessionLoaded(_identity.Id, session.Fields.Count);
-        var identity = _identity;
-        _store.AddOns.Loaded(this);
-        if (isDue && _state.Kind == SessionStateKind.Loaded)
+        return isDue;
+    }
+
+    private SessionBeat BeatOf(SessionIdentity identity, SessionSnapshot session) => _store.AddOns.HeartbeatInterval > TimeSpan.Zero
+        ? new SessionBeat(
+            identity.Id,
+            _store.Timeouts.Now,
+            session,
+            Life,
+            ClientAddress.Of(_context?.Connection.RemoteIpAddress),
+            _context?.Request.Headers[HeaderNames.UserAgent].ToString() ?? "")
+        : default;
+
+    /// <summary>
+    /// A session that nobody read is used all the same, and slides. The request does not wait for its load, and once that
+    /// comes the request may be over: it is nobody's then, so add-ons are not asked about it.
+    /// </summary>
+    private Task LeaveUnread(SessionLoad load)
+    {
+        if (load.Pending.IsCompleted)
         {
-            var beat = heartbeat > TimeSpan.Zero
-                ? new SessionBeat(
-                    identity.Id,
-                    _store.Timeouts.Now,
-                    session,
-                    Life,
-                    ClientAddress.Of(_context?.Connection.RemoteIpAddress),
-                    _context?.Request.Headers[HeaderNames.UserAgent].ToString() ?? "")
-                : default;
-            _ = SlideAsync(identity.Id, identity.Key, session, copy, beat);
+            return PreloadAsync();
+        }
+
+        // The context may serve another request by then.
+        var (address, userAgent) = (ClientAddress.Of(_context?.Connection.RemoteIpAddress), _context?.Request.Headers[HeaderNames.UserAgent].ToString() ?? "");
+        _ = EndAsync();
+        return Task.CompletedTask;
+
+        async Task EndAsync()
+        {
+            try
+            {
+                ReadReply reply;
+                while (!load.TryEnd(out reply))
+                {
+                    await load.Pending.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                }
+
+                if (!ReferenceEquals(_state.Load, load) || reply.Session is not { } session)
+                {
+                    return;
+                }
+
+                if (Keep(reply, load.Copy, isValidated: true))
+                {
+                    var beat = new SessionBeat(_identity.Id, _store.Timeouts.Now, session, _store.Timeouts.IdleOf(session, _idleTimeout), address, userAgent);
+                    await SlideAsync(_identity.Id, _identity.Key, session, load.Copy, beat).ConfigureAwait(false);
+                }
+            }
+            catch (Exception exception)
+            {
+                _store.Logger.SessionNotSlid(_identity.Id, exception);
+            }
         }
     }
 

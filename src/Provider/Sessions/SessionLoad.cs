@@ -36,6 +36,7 @@ internal sealed class SessionLoad
     private FormerConfirmation? _confirmation;
     private Task<DeleteReply>? _withdrawal;
     private bool _isMeasured;
+    private bool _hasEnded;
 
     public SessionLoad(RedisSessionStore store, SessionIdentity identity, TimeSpan idle, SessionCopy? copy)
     {
@@ -102,17 +103,18 @@ internal sealed class SessionLoad
             ExceptionDispatchInfo.Throw(failure);
         }
 
-        while (Pending.IsCompleted)
+        while (!_hasEnded && Pending.IsCompleted)
         {
-            if (Advance())
-            {
-                reply = _reply;
-                Measure(null);
-                return true;
-            }
+            _hasEnded = Advance();
         }
 
-        return false;
+        if (_hasEnded)
+        {
+            reply = _reply;
+            Measure(null);
+        }
+
+        return _hasEnded;
     }
 
     /// <summary>Takes what has arrived, and sends the next step.</summary>
