@@ -33,8 +33,11 @@ internal static class FieldNames
     /// <summary>The user to whom the session is bound.</summary>
     public const string UserId = "@u";
 
-    /// <summary>When it was bound, Unix milliseconds.</summary>
+    /// <summary>When the user's credentials were checked, Unix milliseconds.</summary>
     public const string SignedInAt = "@s";
+
+    /// <summary>The random number that a sign-in and its session share.</summary>
+    public const string SignIn = "@n";
 
     /// <summary>The longest key that Microsoft's session takes, in bytes of UTF-8.</summary>
     public const int KeyLengthLimit = ushort.MaxValue;

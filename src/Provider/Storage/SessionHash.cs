@@ -90,11 +90,13 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
     /// <param name="idle">The idle timeout of a session that has none of its own.</param>
     /// <param name="own">The session's own idle timeout afterwards, as far as the caller knows.</param>
     /// <param name="createdAt">The creation time if this creates the session, Unix milliseconds; null for now.</param>
-    public async Task<CommitReply> CommitAsync(string key, SessionDelta delta, Expected expected, TimeSpan idle, TimeSpan? own = null, long? createdAt = null)
+    /// <param name="bound">What it may hold afterwards; null for no limit.</param>
+    public async Task<CommitReply> CommitAsync(
+        string key, SessionDelta delta, Expected expected, TimeSpan idle, TimeSpan? own = null, long? createdAt = null, CommitBound? bound = null)
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(idle, own));
-        var call = CommitScript.Begin(database, key, times, expected, version, createdAt ?? times.Now, delta, _codec);
+        var call = CommitScript.Begin(database, key, times, expected, version, createdAt ?? times.Now, delta, _codec, bound);
         return CommitScript.Reply(await EndAsync(call).ConfigureAwait(false), version);
     }
 
@@ -215,6 +217,14 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         return await database.KeyDeleteAsync(key).ConfigureAwait(false);
+    }
+
+    /// <summary>As <see cref="DeleteAsync"/>, and says whose it was.</summary>
+    /// <returns><see langword="null"/> if there was none.</returns>
+    public async Task<EndedSession?> EndByIdAsync(Guid id)
+    {
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+        return EndScript.Reply(await EndAsync(EndScript.Begin(database, keys.Session(id))).ConfigureAwait(false), id);
     }
 
     private static async Task<RedisResult> EndAsync(RedisScript.Call call)

@@ -27,6 +27,9 @@ internal sealed class SessionSnapshot
     /// <summary>The version of a session that does not exist.</summary>
     public const long NoVersion = 0;
 
+    /// <summary>The version of none, ever.</summary>
+    public const long UnknownVersion = -1;
+
     /// <summary>A random number: two servers never reach the same version by different roads, whatever Redis forgot in between.</summary>
     public static long NewVersion() => Random.Shared.NextInt64(1, long.MaxValue);
 
