@@ -13,6 +13,9 @@ internal sealed class SessionSnapshot
     private const int FieldOverhead = 96;
     private const int SessionOverhead = 600;
 
+    // The last millisecond that DateTimeOffset knows, since 1970.
+    private const long LatestTime = 253_402_300_799_999;
+
     private readonly KeyValuePair<string, string>[] _metadata;
 
     private SessionSnapshot(long version, SessionFields fields, KeyValuePair<string, string>[] metadata, bool isPartial)
@@ -65,7 +68,9 @@ internal sealed class SessionSnapshot
 
     public long? GetNumber(string name) => long.TryParse(GetMetadata(name), CultureInfo.InvariantCulture, out var number) ? number : null;
 
-    public TimeSpan? GetMilliseconds(string name) => GetNumber(name) is { } milliseconds ? TimeSpan.FromMilliseconds(milliseconds) : null;
+    /// <summary>Null also for a number that is no time of ours: who wrote it is no server of this fleet.</summary>
+    public TimeSpan? GetMilliseconds(string name) =>
+        GetNumber(name) is >= 0 and <= LatestTime and var milliseconds ? TimeSpan.FromMilliseconds(milliseconds) : null;
 
     /// <summary>Takes the reply of HGETALL apart. Its arrays were made for this reply, so they are kept, not copied.</summary>
     /// <param name="entries">Names and values as stored; not empty.</param>
@@ -99,7 +104,7 @@ internal sealed class SessionSnapshot
             }
             else
             {
-                hasCreated |= name == FieldNames.Created && entry.Value.TryParse(out long _);
+                hasCreated |= name == FieldNames.Created && entry.Value.TryParse(out long created) && created is >= 0 and <= LatestTime;
                 metadata.Add(new(FieldNames.Intern(name), (string)entry.Value!));
             }
         }
