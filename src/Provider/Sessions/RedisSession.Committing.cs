@@ -117,7 +117,7 @@ internal sealed partial class RedisSession
         var expected = commit.Before is { } loaded ? Expected.Session(loaded) : Expected.Anything;
         var own = OwnIdleAfter(commit);
         var reply = await deadline.WaitAsync(
-            _store.Hash.CommitAsync(_identity.Key, commit.Delta, expected, _idleTimeout, own, bound: BoundOf(commit)), cancellationToken).ConfigureAwait(false);
+            _store.Hash.CommitAsync(_identity.Key, commit.Delta, expected, _idleTimeout, own, bound: BoundOf(commit), known: commit.Before), cancellationToken).ConfigureAwait(false);
         if (reply.Outcome != CommitOutcome.Done)
         {
             _content.PutBack(commit);

@@ -47,6 +47,9 @@ internal sealed class SessionSnapshot
     /// <summary>Whether a value is left out that may not be shown; such a version is never kept in a copy.</summary>
     public bool IsPartial { get; }
 
+    /// <summary>What the hash had as its seal when it was read; null if it had none, or was not read.</summary>
+    public byte[]? Seal { get; private init; }
+
     /// <summary>Estimated bytes of memory.</summary>
     public long Size => SessionOverhead + ((long)FieldOverhead * Fields.Count) + (2 * Fields.Bytes);
 
@@ -83,6 +86,7 @@ internal sealed class SessionSnapshot
         var fields = new SessionFields(entries.Length);
         var metadata = new List<KeyValuePair<string, string>>(4);
         var (version, isPartial, hasCreated) = (NoVersion, false, false);
+        byte[]? seal = null;
         foreach (var entry in entries)
         {
             var name = (string)entry.Name!;
@@ -102,6 +106,10 @@ internal sealed class SessionSnapshot
             {
                 entry.Value.TryParse(out version);
             }
+            else if (name == FieldNames.Seal)
+            {
+                seal = entry.Value;
+            }
             else
             {
                 hasCreated |= name == FieldNames.Created && entry.Value.TryParse(out long created) && created is >= 0 and <= LatestTime;
@@ -110,7 +118,7 @@ internal sealed class SessionSnapshot
         }
 
         return version != NoVersion && hasCreated
-            ? new SessionSnapshot(version, fields, [.. metadata], isPartial)
+            ? new SessionSnapshot(version, fields, [.. metadata], isPartial) { Seal = seal }
             : throw new FormatException("The hash has no readable metadata: it is no session of this library.");
     }
 
@@ -142,5 +150,24 @@ internal sealed class SessionSnapshot
         }
 
         return new SessionSnapshot(version, fields, metadata, before is { IsPartial: true });
+    }
+
+    /// <summary>What there is after a delta, by who knows all that there was.</summary>
+    public static SessionSnapshot Applied(long version, long createdAt, SessionSnapshot? before, SessionDelta delta)
+    {
+        var fields = before is null || delta.IsCleared ? new SessionFields() : before.Fields.Copy();
+        foreach (var (name, value) in delta.Fields)
+        {
+            if (value is null)
+            {
+                fields.Remove(name);
+            }
+            else
+            {
+                fields.Set(name, value);
+            }
+        }
+
+        return After(version, createdAt, fields, before, delta);
     }
 }

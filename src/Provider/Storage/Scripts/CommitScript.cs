@@ -92,16 +92,17 @@ internal static class CommitScript
     /// <param name="delta">What to change.</param>
     /// <param name="codec">Null where values are stored as they are.</param>
     /// <param name="bound">What the session may hold afterwards; null for no limit.</param>
+    /// <param name="seal">What makes all of it one afterwards; null where there is no codec.</param>
     public static RedisScript.Call Begin(
-        IDatabase database, string key, SlideTimes times, Expected expected, long version, long creation, SessionDelta delta, FieldCodec? codec, CommitBound? bound = null) =>
-        (bound is null ? Script : BoundedScript).Begin(database, [key], Arguments(key, times, expected, version, creation, delta, codec, bound));
+        IDatabase database, string key, SlideTimes times, Expected expected, long version, long creation, SessionDelta delta, FieldCodec? codec, CommitBound? bound = null, byte[]? seal = null) =>
+        (bound is null ? Script : BoundedScript).Begin(database, [key], Arguments(key, times, expected, version, creation, delta, codec, bound, seal));
 
     private static RedisValue[] Arguments(
-        string key, SlideTimes times, Expected expected, long version, long creation, SessionDelta delta, FieldCodec? codec, CommitBound? bound)
+        string key, SlideTimes times, Expected expected, long version, long creation, SessionDelta delta, FieldCodec? codec, CommitBound? bound, byte[]? seal)
     {
         var header = bound is null ? Header : BoundedHeader;
         var removed = delta.CountRemoved();
-        var set = delta.Fields.Count + delta.Metadata.Count - removed;
+        var set = delta.Fields.Count + delta.Metadata.Count - removed + (seal is null ? 0 : 1);
         var arguments = new RedisValue[header + (2 * set) + removed];
         times.WriteTo(arguments);
         arguments[4] = expected.CreatedAt is { } created ? created : RedisValue.EmptyString;
@@ -128,6 +129,11 @@ internal static class CommitScript
         foreach (var (name, value) in delta.Metadata)
         {
             Place(name, value);
+        }
+
+        if (seal is not null)
+        {
+            Place(FieldNames.Seal, seal);
         }
 
         return arguments;
