@@ -22,6 +22,11 @@ public sealed class AccountController : Controller
 
         // The session gets a new id and becomes the user's; the cart in it stays.
         var identity = new ClaimsIdentity([new Claim(ClaimTypes.NameIdentifier, user!), new Claim(ClaimTypes.Name, user!)], "demo");
+        if (DemoUsers.IsAdmin(user!))
+        {
+            identity.AddClaim(new Claim(ClaimTypes.Role, DemoUsers.Admin));
+        }
+
         await HttpContext.SignInAsync(new ClaimsPrincipal(identity));
         return LocalRedirect(Url.IsLocalUrl(returnUrl) ? returnUrl! : "/Profile");
     }

@@ -5,8 +5,8 @@ using RedisSessions;
 
 namespace MvcSample.Controllers;
 
-/// <summary>What the shop's sessions do. A real site would show it to its operators only.</summary>
-[Authorize]
+/// <summary>What the shop's sessions do, all visitors' together: for its operators only.</summary>
+[Authorize(Roles = DemoUsers.Admin)]
 public sealed class StatisticsController(ISessionAnalytics analytics) : Controller
 {
     [HttpGet]

@@ -28,4 +28,9 @@ public static class DemoUsers
         ["ada"] = "lovelace",
         ["grace"] = "hopper",
     };
+
+    /// <summary>The role of who runs the shop.</summary>
+    public const string Admin = "admin";
+
+    public static bool IsAdmin(string user) => user == "ada";
 }

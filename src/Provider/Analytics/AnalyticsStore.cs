@@ -12,8 +12,6 @@ namespace RedisSessions.Analytics;
 /// </summary>
 internal sealed class AnalyticsStore(RedisConnection connection, SessionTimeouts timeouts, SessionKeys keys, IOptions<SessionAnalyticsOptions> options)
 {
-    private const string OtherEvents = "(other)";
-
     // The parts of a day's keys; its counters have none.
     private const string Users = ":users";
     private const string Agents = ":agents";
@@ -150,7 +148,7 @@ internal sealed class AnalyticsStore(RedisConnection connection, SessionTimeouts
             writes.Add(part switch
             {
                 "" => database.HashIncrementAsync(key, name, by),
-                Events => CountEvent.EvaluateAsync(database, [key], [name, by, Options.MaxEventNamesPerDay, OtherEvents]),
+                Events => CountEvent.EvaluateAsync(database, [key], [name, by, LifecycleEvents.Contains(name) ? int.MaxValue : Options.MaxEventNamesPerDay, LifecycleEvents.Other]),
                 _ => database.SortedSetIncrementAsync(key, name, by),
             });
             if (part is Agents or Addresses)

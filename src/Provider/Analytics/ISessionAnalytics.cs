@@ -13,9 +13,11 @@ public interface ISessionAnalytics
     /// nothing; what does not fit into the queue is dropped and counted.
     /// </summary>
     /// <param name="sessionId">The session's id.</param>
-    /// <param name="eventName">What happened, within <see cref="SessionAnalyticsOptions.MaxEventNameLength"/>.</param>
+    /// <param name="eventName">
+    /// What happened, within <see cref="SessionAnalyticsOptions.MaxEventNameLength"/>; not a name that is recorded by itself, in whatever case.
+    /// </param>
     /// <param name="data">More about it, within <see cref="SessionAnalyticsOptions.MaxEventDataLength"/>; may be <see langword="null"/>.</param>
-    /// <exception cref="ArgumentException">The id is no session id; the name or the data are too long, or the name is empty.</exception>
+    /// <exception cref="ArgumentException">The id is no session id; the name or the data are too long, or the name is empty or reserved.</exception>
     ValueTask TrackAsync(string sessionId, string eventName, string? data = null);
 
     /// <summary>A session's latest events, newest first, those under its former ids included.</summary>

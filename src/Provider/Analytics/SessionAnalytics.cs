@@ -1,14 +1,24 @@
 using Microsoft.Extensions.Options;
+using RedisSessions.Sessions;
 using RedisSessions.Storage;
 
 namespace RedisSessions.Analytics;
 
 /// <inheritdoc cref="ISessionAnalytics"/>
-internal sealed class SessionAnalytics(AnalyticsStore store, AnalyticsWriter writer, IOptions<SessionAnalyticsOptions> options) : ISessionAnalytics
+internal sealed class SessionAnalytics(AnalyticsStore store, AnalyticsWriter writer, AnalyticsRecorder recorder, IOptions<SessionAnalyticsOptions> options) : ISessionAnalytics
 {
     private const int MostDays = 366;
 
     public ValueTask TrackAsync(string sessionId, string eventName, string? data)
+    {
+        writer.Add(EventOf(IdOf(sessionId), eventName, data));
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>As <see cref="TrackAsync"/>, for the session of a request.</summary>
+    public void Track(RedisSession session, string eventName, string? data) => recorder.Track(session, EventOf(session.Identity.Id, eventName, data));
+
+    private AnalyticsRecord EventOf(Guid id, string eventName, string? data)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(eventName);
         if (eventName.Length > options.Value.MaxEventNameLength || eventName.AsSpan().ContainsAny('\n', '\r'))
@@ -16,13 +26,17 @@ internal sealed class SessionAnalytics(AnalyticsStore store, AnalyticsWriter wri
             throw new ArgumentException($"The name is longer than SessionAnalyticsOptions.MaxEventNameLength ({options.Value.MaxEventNameLength}) allows, or has a line break.", nameof(eventName));
         }
 
+        if (LifecycleEvents.Contains(eventName))
+        {
+            throw new ArgumentException($"The library records events of the name \"{eventName.Trim()}\" itself. Write another name, for example with a prefix of your application's.", nameof(eventName));
+        }
+
         if (data?.Length > options.Value.MaxEventDataLength)
         {
             throw new ArgumentException($"The data are longer than SessionAnalyticsOptions.MaxEventDataLength ({options.Value.MaxEventDataLength}) allows.", nameof(data));
         }
 
-        writer.Add(new AnalyticsRecord(RecordKind.Event, store.Now, IdOf(sessionId), Text: eventName, Data: data));
-        return ValueTask.CompletedTask;
+        return new AnalyticsRecord(RecordKind.Event, store.Now, id, Text: eventName, Data: data);
     }
 
     public async Task<IReadOnlyList<SessionEvent>> GetEventsAsync(string sessionId, CancellationToken cancellationToken) =>

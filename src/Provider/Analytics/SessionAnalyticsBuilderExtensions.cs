@@ -13,7 +13,6 @@ namespace Microsoft.Extensions.DependencyInjection
     {
         /// <summary>
         /// Counts what happens in sessions and reports it through <see cref="ISessionAnalytics"/>. Requests wait for none of it.
-        /// Call it after <c>AddUserIndex()</c>, where that is used.
         /// </summary>
         /// <param name="builder">What AddRedisSession returned.</param>
         /// <param name="configure">Options; <see langword="null"/> for the defaults.</param>
@@ -30,8 +29,10 @@ namespace Microsoft.Extensions.DependencyInjection
 
             services.TryAddSingleton<AnalyticsStore>();
             services.TryAddSingleton<AnalyticsWriter>();
-            services.TryAddSingleton<ISessionAnalytics, SessionAnalytics>();
-            services.TryAddEnumerable(ServiceDescriptor.Singleton<SessionAddOn, AnalyticsRecorder>());
+            services.TryAddSingleton<AnalyticsRecorder>();
+            services.TryAddSingleton<SessionAnalytics>();
+            services.TryAddSingleton<ISessionAnalytics>(static provider => provider.GetRequiredService<SessionAnalytics>());
+            services.TryAddEnumerable(ServiceDescriptor.Singleton<SessionAddOn, AnalyticsRecorder>(static provider => provider.GetRequiredService<AnalyticsRecorder>()));
             services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, AnalyticsWriter>(provider => provider.GetRequiredService<AnalyticsWriter>()));
             services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, ExpirationListener>());
             return builder;
@@ -72,7 +73,10 @@ namespace Microsoft.AspNetCore.Http
     /// <summary>Events of the current session. Needs <c>AddRedisSession(...).AddAnalytics()</c>.</summary>
     public static class SessionAnalyticsExtensions
     {
-        /// <summary>Records an event of this session. See <see cref="ISessionAnalytics.TrackAsync"/>.</summary>
+        /// <summary>
+        /// Records an event of this session. See <see cref="ISessionAnalytics.TrackAsync"/>. While the session is not stored it waits
+        /// until it is; an event of a session that never is stored is not recorded.
+        /// </summary>
         /// <param name="session">The session.</param>
         /// <param name="eventName">What happened.</param>
         /// <param name="data">More about it; may be <see langword="null"/>.</param>
@@ -80,11 +84,10 @@ namespace Microsoft.AspNetCore.Http
         public static void Track(this ISession session, string eventName, string? data = null)
         {
             var ours = RedisSessionExtensions.Require(session);
-            var analytics = ours.Context?.RequestServices.GetService<ISessionAnalytics>()
+            var analytics = ours.Context?.RequestServices.GetService<SessionAnalytics>()
                 ?? throw new InvalidOperationException("Analytics is not registered. Write services.AddRedisSession(...).AddAnalytics().");
 
-            // Queued at once; there is nothing to wait for.
-            _ = analytics.TrackAsync(ours.Identity.ToString(), eventName, data);
+            analytics.Track(ours, eventName, data);
         }
     }
 }

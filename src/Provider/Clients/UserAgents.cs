@@ -1,3 +1,6 @@
+using System.Buffers;
+using System.Text;
+
 namespace RedisSessions.Clients;
 
 /// <summary>
@@ -19,6 +22,8 @@ internal static class UserAgents
         ("CrOS", "ChromeOS"), ("Linux", "Linux"),
     ];
 
+    private static readonly SearchValues<char> VersionCharacters = SearchValues.Create("0123456789.-_v");
+
     public static string DeviceName(string? userAgent)
     {
         if (string.IsNullOrWhiteSpace(userAgent))
@@ -35,10 +40,55 @@ internal static class UserAgents
         };
     }
 
-    /// <summary>Browser and system without versions, so that an update does not change it.</summary>
-    public static string Family(string? userAgent) => string.IsNullOrEmpty(userAgent)
-        ? ""
-        : Find(Browsers, userAgent) is { } browser ? $"{browser}/{Find(Systems, userAgent)}" : userAgent;
+    /// <summary>
+    /// What stays the same while a browser is updated, its phone turned or the desktop site asked for: the product without versions, and the
+    /// systems that pass for one another. Of an agent that is not known, such as an application's own, the products' names.
+    /// </summary>
+    public static string Family(string? userAgent)
+    {
+        if (string.IsNullOrEmpty(userAgent))
+        {
+            return "";
+        }
+
+        var system = Find(Systems, userAgent) switch
+        {
+            "Android" or "Linux" => "Linux",
+            "iPhone" or "iPad" or "macOS" => "Apple",
+            var other => other,
+        };
+        return $"{Find(Browsers, userAgent) ?? ProductsOf(userAgent)}/{system}";
+    }
+
+    /// <summary>Names before a slash, comments left out (RFC 9110, 10.1.5): builds, devices and versions of systems are all in those.</summary>
+    private static string ProductsOf(string userAgent)
+    {
+        var text = new StringBuilder(userAgent.Length);
+        var depth = 0;
+        foreach (var character in userAgent)
+        {
+            depth += character == '(' ? 1 : 0;
+            if (depth == 0)
+            {
+                text.Append(character);
+            }
+
+            depth -= character == ')' && depth > 0 ? 1 : 0;
+        }
+
+        var products = new List<string>();
+        foreach (var product in text.ToString().Split(' ', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        {
+            var name = product.Split('/', 2)[0];
+            if (name.AsSpan().ContainsAnyExcept(VersionCharacters))
+            {
+                products.Add(name);
+            }
+        }
+
+        // Nothing but a comment, or nothing but numbers: then all of it is the name.
+        return products.Count > 0 ? string.Join(' ', products) : userAgent;
+    }
 
     private static string? Find((string Token, string Name)[] known, string userAgent)
     {

@@ -10,11 +10,16 @@ namespace RedisSessions.Security;
 /// Encrypts values through ASP.NET Core Data Protection, which authenticates them and rotates its keys. What is protected
 /// begins with a digest of key and field name; a value that was copied to another field or another session carries the
 /// wrong one. Four bytes in front tell an encrypted value from one written before.
+/// <para>
+/// The seal is a digest of key, version, metadata and values, protected in the same way. It is only looked at once values in the clear are
+/// refused: until then whoever can write to Redis can plant values anyway, and servers that do not encrypt may still write.
+/// </para>
 /// </summary>
 internal sealed class FieldEncryption(IDataProtectionProvider protection, IOptions<SessionEncryptionOptions> options, SecurityEvents events) : FieldCodec
 {
     private const int DigestLength = 16;
     private readonly IDataProtector _protector = protection.CreateProtector("RedisSessions.Fields.v1");
+    private readonly IDataProtector _sealer = protection.CreateProtector("RedisSessions.Seal.v1");
 
     private static ReadOnlySpan<byte> Mark => [0xE5, 0x52, 0x53, 0x01];
 
@@ -52,11 +57,34 @@ internal sealed class FieldEncryption(IDataProtectionProvider protection, IOptio
             : Refuse(key, field);
     }
 
+    public override byte[] Seal(string key, SessionSnapshot session) => _sealer.Protect(SessionSeal.DigestOf(key, session));
+
+    public override bool IsSealed(string key, SessionSnapshot session)
+    {
+        if (options.Value.AcceptUnencrypted)
+        {
+            return true;
+        }
+
+        if (session.Seal is { } seal && CryptographicOperations.FixedTimeEquals(_sealer.Unprotect(seal), SessionSeal.DigestOf(key, session)))
+        {
+            return true;
+        }
+
+        Report(key, "the seal");
+        return false;
+    }
+
     private byte[]? Refuse(string key, string field)
     {
-        var id = key.LastIndexOf('{') is var at and >= 0 && SessionId.TryParse(key[(at + 1)..].TrimEnd('}'), out var session) ? session : (Guid?)null;
-        events.Report(SessionSecurityEventKind.DecryptionFailed, id, detail: $"field {field}");
+        Report(key, $"field {field}");
         return null;
+    }
+
+    private void Report(string key, string what)
+    {
+        var id = key.LastIndexOf('{') is var at and >= 0 && SessionId.TryParse(key[(at + 1)..].TrimEnd('}'), out var session) ? session : (Guid?)null;
+        events.Report(SessionSecurityEventKind.DecryptionFailed, id, detail: what);
     }
 
     private static void WriteDigest(string key, string field, Span<byte> destination)

@@ -19,13 +19,25 @@ public interface ISessionSecurity
     Task<SuspiciousActivity> DetectSuspiciousActivityAsync(string userId, CancellationToken cancellationToken = default);
 
     /// <summary>
-    /// Call it after a user changed a password or another factor: the session gets a new id and, by option, the user's other
-    /// sessions end (OWASP ASVS 5.0, 7.2.4 and 7.4.3). Needs the user index.
+    /// Call it after a user changed a password or another factor, within that user's request: the session gets a new id and, by
+    /// option, the user's other sessions end (OWASP ASVS 5.0, 7.2.4 and 7.4.3). The user is the request's, or, where that is
+    /// anonymous, the session's; a session of anybody else's beside it stays. Needs the user index.
     /// </summary>
-    /// <param name="context">The user's request.</param>
+    /// <param name="context">The user's request; it need not have a session, as where an API changes the password.</param>
     /// <param name="cancellationToken">Stops waiting.</param>
     /// <returns>How many other sessions ended.</returns>
     Task<long> CredentialsChangedAsync(HttpContext context, CancellationToken cancellationToken = default);
+
+    /// <summary>
+    /// Call it after a user's password or another factor was changed outside the user's session: a reset by e-mail, an administrator.
+    /// All sessions of the user end but one, whatever <see cref="SessionSecurityOptions.EndOtherSessionsOnCredentialChange"/> says.
+    /// Needs the user index.
+    /// </summary>
+    /// <param name="userId">The user.</param>
+    /// <param name="exceptSessionId">A session to keep; <see langword="null"/> for none.</param>
+    /// <param name="cancellationToken">Stops waiting.</param>
+    /// <returns>How many sessions ended.</returns>
+    Task<long> CredentialsChangedAsync(string userId, string? exceptSessionId = null, CancellationToken cancellationToken = default);
 }
 
 /// <summary>Whether a session may be trusted.</summary>

@@ -1,8 +1,6 @@
-using System.Net;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
-using RedisSessions.Clients;
 using RedisSessions.Sessions;
 using RedisSessions.Storage;
 
@@ -12,13 +10,20 @@ namespace RedisSessions.Security;
 internal sealed class SessionSecurity(
     RedisSessionStore store,
     BrowserBinding binding,
-    SessionTimeouts timeouts,
+    SuspiciousSessions suspicious,
     IServiceProvider services,
     IOptions<SessionSecurityOptions> options,
+    IOptions<UserIndexOptions> users,
     SecurityEvents events) : ISessionSecurity
 {
+    /// <summary>The reason of a session that could not be loaded.</summary>
+    public const string Unavailable = "unavailable";
+
     // Enough to see a pattern in, and bounded.
     private const int MostSessions = 1_000;
+
+    private IUserSessions Users => services.GetService<IUserSessions>()
+        ?? throw new InvalidOperationException("The index of users' sessions is not registered. Write services.AddRedisSession(...).AddUserIndex().AddSecurity().");
 
     public async Task<SessionValidation> ValidateAsync(HttpContext context, CancellationToken cancellationToken)
     {
@@ -34,75 +39,48 @@ internal sealed class SessionSecurity(
         }
         catch (Exception) when (!cancellationToken.IsCancellationRequested)
         {
-            return new SessionValidation(false, "unavailable");
+            return new SessionValidation(false, Unavailable);
         }
 
-        return binding.MismatchOf(session) is { } reason ? new SessionValidation(false, reason) : new SessionValidation(true, null);
+        return binding.MismatchOf(session) is { } mismatch ? new SessionValidation(false, mismatch.Reason) : new SessionValidation(true, null);
     }
 
     public async Task<SuspiciousActivity> DetectSuspiciousActivityAsync(string userId, CancellationToken cancellationToken)
     {
-        var sessions = await Users().ListAsync(userId, 0, MostSessions, cancellationToken).ConfigureAwait(false);
-        var findings = new List<SuspiciousFinding>();
-        Add(SuspiciousReason.TooManyNetworks, sessions.Select(NetworkOf).Distinct().Count() > options.Value.SuspiciousNetworks, sessions);
-        Add(SuspiciousReason.TooManyBrowsers, sessions.Select(session => UserAgents.Family(session.UserAgent)).Distinct().Count() > options.Value.SuspiciousBrowsers, sessions);
-
-        var since = timeouts.Clock.GetUtcNow() - options.Value.SuspiciousSignInWindow;
-        var recent = sessions.Where(session => session.SignedInAt >= since).ToArray();
-        Add(SuspiciousReason.TooManySignIns, recent.Length > options.Value.SuspiciousSignIns, recent);
-
-        var pair = ImpossiblePair(sessions);
-        Add(SuspiciousReason.ImpossiblePair, pair.Length > 0, pair);
+        var sessions = await Users.ListAsync(userId, 0, MostSessions, cancellationToken).ConfigureAwait(false);
+        var findings = await suspicious.FindAsync(sessions).WaitAsync(cancellationToken).ConfigureAwait(false);
         foreach (var finding in findings)
         {
             events.Report(SessionSecurityEventKind.Suspicious, null, userId, $"{finding.Reason}: {finding.SessionIds.Count} sessions");
         }
 
         return new SuspiciousActivity(findings);
-
-        void Add(SuspiciousReason reason, bool applies, IEnumerable<UserSession> concerned)
-        {
-            if (applies)
-            {
-                findings.Add(new SuspiciousFinding(reason, [.. concerned.Select(session => session.Id)]));
-            }
-        }
     }
-
-    private UserSession[] ImpossiblePair(IReadOnlyList<UserSession> sessions)
-    {
-        // The list is in the order of last sight, so neighbours in time are neighbours here.
-        for (var i = 1; i < sessions.Count; i++)
-        {
-            var (later, earlier) = (sessions[i - 1], sessions[i]);
-            if (later.LastSeenAt - earlier.LastSeenAt < options.Value.ImpossiblePairWindow
-                && later.Address is not null && earlier.Address is not null && NetworkOf(later) != NetworkOf(earlier))
-            {
-                return [later, earlier];
-            }
-        }
-
-        return [];
-    }
-
-    private string NetworkOf(UserSession session) =>
-        IPAddress.TryParse(session.Address, out var address) ? options.Value.NetworkOf(address) : "";
 
     public async Task<long> CredentialsChangedAsync(HttpContext context, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(context);
         var session = store.Find(context);
-        if (session is null)
+        string? owner = null;
+        if (session is not null)
         {
-            return 0;
+            await session.LoadAsync(cancellationToken).ConfigureAwait(false);
+            owner = session.GetMetadata(FieldNames.UserId);
         }
 
-        await session.RegenerateIdAsync(cancellationToken).ConfigureAwait(false);
-        return options.Value.EndOtherSessionsOnCredentialChange && session.GetMetadata(FieldNames.UserId) is { } userId
-            ? await Users().RevokeAllAsync(userId, session.Identity.ToString(), cancellationToken).ConfigureAwait(false)
+        // Who changed a password is who the request is from; beside a token, the browser's session may be somebody else's.
+        var user = users.Value.UserIdOf(context.User) ?? owner;
+        var own = user == owner ? session : null;
+        if (own is not null)
+        {
+            await own.RegenerateIdAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        return options.Value.EndOtherSessionsOnCredentialChange && user is not null
+            ? await Users.RevokeAllAsync(user, own?.Identity.ToString(), cancellationToken).ConfigureAwait(false)
             : 0;
     }
 
-    private IUserSessions Users() => services.GetService<IUserSessions>()
-        ?? throw new InvalidOperationException("The index of users' sessions is not registered. Write services.AddRedisSession(...).AddUserIndex().AddSecurity().");
+    public Task<long> CredentialsChangedAsync(string userId, string? exceptSessionId, CancellationToken cancellationToken) =>
+        Users.RevokeAllAsync(userId, exceptSessionId, cancellationToken);
 }

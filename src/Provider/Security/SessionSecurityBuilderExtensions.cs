@@ -1,8 +1,10 @@
 using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using RedisSessions;
 using RedisSessions.Security;
+using RedisSessions.Security.RecentSignIn;
 using RedisSessions.Sessions;
 using RedisSessions.Storage;
 
@@ -12,8 +14,9 @@ namespace Microsoft.Extensions.DependencyInjection;
 public static class SessionSecurityBuilderExtensions
 {
     /// <summary>
-    /// Binds sessions to their browsers, bounds what a client may cause, and reports security events; see
-    /// <see cref="ISessionSecurity"/> and docs/security.md. Call it after <c>AddUserIndex()</c>, where that is used.
+    /// Binds sessions to their browsers, bounds what a client may cause, and reports security events. Outside Development the session
+    /// cookie is Secure and HttpOnly unless the application says otherwise in <see cref="SessionOptions"/>. See
+    /// <see cref="ISessionSecurity"/> and docs/security.md. Before or after <c>AddUserIndex()</c>, where that is used.
     /// </summary>
     /// <param name="builder">What AddRedisSession returned.</param>
     /// <param name="configure">Options; <see langword="null"/> for the defaults.</param>
@@ -21,20 +24,32 @@ public static class SessionSecurityBuilderExtensions
     {
         ArgumentNullException.ThrowIfNull(builder);
         var services = builder.Services;
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<SessionSecurityOptions>, Validator>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<SessionSecurityOptions>, SessionSecurityOptionsValidator>());
         var options = services.AddOptions<SessionSecurityOptions>().ValidateOnStart();
         if (configure is not null)
         {
             options.Configure(configure);
         }
 
+        SafeCookie.PutFirst(services);
+        services.TryAddSingleton<HostCookie>();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IPostConfigureOptions<SessionOptions>, HostCookie>(static provider => provider.GetRequiredService<HostCookie>()));
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<SessionOptions>, HostCookie>(static provider => provider.GetRequiredService<HostCookie>()));
         AddEvents(services);
         services.TryAddSingleton<ISessionSecurity, SessionSecurity>();
+        services.TryAddSingleton<BrowserTraits>();
         services.TryAddSingleton<BrowserBinding>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<SessionAddOn, BrowserBinding>(static provider => provider.GetRequiredService<BrowserBinding>()));
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<SessionAddOn, SessionBounds>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<SessionAddOn, CreationRate>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<SessionAddOn, TimeoutsByUser>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<SessionAddOn, ReportedChanges>());
+        services.TryAddSingleton<NetworksInUse>();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<SessionAddOn, NetworksInUse>(static provider => provider.GetRequiredService<NetworksInUse>()));
+        services.TryAddSingleton<SuspiciousSessions>();
         services.AddAuthorization();
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IAuthorizationHandler, RequireRecentSignInAttribute.Handler>());
-        services.Replace(ServiceDescriptor.Singleton<IAuthorizationMiddlewareResultHandler, RequireRecentSignInAttribute.ResultHandler>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IAuthorizationHandler, RecentSignInHandler>());
+        RecentSignInEvaluator.Wrap(services);
         return builder;
     }
 
@@ -63,33 +78,5 @@ public static class SessionSecurityBuilderExtensions
     {
         services.TryAddSingleton<SecurityEvents>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<ISessionSecurityEvents, LoggedSecurityEvents>());
-    }
-
-    private sealed class Validator : IValidateOptions<SessionSecurityOptions>
-    {
-        public ValidateOptionsResult Validate(string? name, SessionSecurityOptions options)
-        {
-            var errors = new List<string>();
-            Check(options.IPv4PrefixLength is >= 1 and <= 32, "IPv4PrefixLength", "between 1 and 32");
-            Check(options.IPv6PrefixLength is >= 1 and <= 128, "IPv6PrefixLength", "between 1 and 128");
-            Check(options.MaxFieldCount >= 1, "MaxFieldCount", "of at least 1");
-            Check(options.MaxFieldSize >= 1, "MaxFieldSize", "of at least 1 byte");
-            Check(options.MaxSessionSize >= 1, "MaxSessionSize", "of at least 1 byte");
-            Check(options.MaxCreationsPerMinute >= 0, "MaxCreationsPerMinute", "of at least 0, which is no limit");
-            if (options.Fingerprint && options.FingerprintHeaders.Count == 0)
-            {
-                errors.Add("SessionSecurityOptions.FingerprintHeaders is empty. Add a header name, for example \"User-Agent\", or set Fingerprint to false.");
-            }
-
-            return errors.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(errors);
-
-            void Check(bool valid, string option, string what)
-            {
-                if (!valid)
-                {
-                    errors.Add($"SessionSecurityOptions.{option} is out of range. Write a number {what}.");
-                }
-            }
-        }
     }
 }

@@ -7,6 +7,13 @@ namespace RedisSessions;
 /// </summary>
 public sealed class SessionSecurityOptions
 {
+    /// <summary>
+    /// Whether the session cookie's name begins with <c>__Host-</c>, so that no other host of the domain can set it. The cookie is then
+    /// Secure in every environment, has no domain and the path <c>/</c>; sessions under the former name are begun anew. Default
+    /// <see langword="false"/>.
+    /// </summary>
+    public bool UseHostCookie { get; set; }
+
     /// <summary>Whether the client's address must stay the same. Default <see cref="AddressBinding.Off"/>: phones change networks.</summary>
     public AddressBinding Address { get; set; }
 
@@ -54,7 +61,7 @@ public sealed class SessionSecurityOptions
     public Func<string, UserTimeouts>? TimeoutsOf { get; set; }
 
     /// <summary>
-    /// Whether <see cref="ISessionSecurity.CredentialsChangedAsync"/> ends the user's other sessions (OWASP ASVS 5.0, 7.4.3).
+    /// Whether <see cref="ISessionSecurity.CredentialsChangedAsync(Microsoft.AspNetCore.Http.HttpContext, CancellationToken)"/> ends the user's other sessions (OWASP ASVS 5.0, 7.4.3).
     /// Default <see langword="true"/>.
     /// </summary>
     public bool EndOtherSessionsOnCredentialChange { get; set; } = true;
@@ -69,8 +76,9 @@ public sealed class SessionSecurityOptions
     public long MaxSessionSize { get; set; } = 4 * 1024 * 1024;
 
     /// <summary>
-    /// How many sessions one client network may create in a minute; 0 for no limit. Past it a session works in memory for its
-    /// request and is not stored, so that a robot without cookies cannot fill Redis. Default 300.
+    /// How many sessions one client network may create in a minute, and how many the authenticated requests of one user; 0 for no limit.
+    /// Past it a session works in memory for its request and is not stored, so that a robot without cookies cannot fill Redis. A
+    /// sign-in is never limited, nor is a client without an address (as behind a Unix socket without forwarded headers). Default 300.
     /// </summary>
     public int MaxCreationsPerMinute { get; set; } = 300;
 

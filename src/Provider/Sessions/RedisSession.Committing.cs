@@ -10,7 +10,7 @@ namespace RedisSessions.Sessions;
 
 // A changed session is committed when the response is about to start, so that the next request sees the change whichever
 // server answers it, and once more by SessionMiddleware at the end of the request for what changed since. A commit that failed
-// keeps its changes; one whose outcome is unknown is not waited for twice.
+// keeps its changes; one that was refused, or whose outcome is unknown, is not tried twice.
 internal sealed partial class RedisSession
 {
     // Of a 64-bit number in decimal, sign included.
@@ -42,16 +42,23 @@ internal sealed partial class RedisSession
     private async Task CommitSlowAsync(CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        if (_failedCommit is { IsOutcomeUnknown: true } failed && failed.Changes == _content.Changes)
+        if (_failedCommit is { IsFinal: true } failed && failed.Changes == _content.Changes)
         {
             ExceptionDispatchInfo.Throw(failed.Exception);
         }
 
         _failedCommit = null;
         var measured = Measured.Begin("commit session", _store.Metrics.CommitDuration);
+        Exception? refusal = null;
         try
         {
-            await CommitAsync(NewDeadline(), cancellationToken).ConfigureAwait(false);
+            var outcome = await CommitAsync(NewDeadline(), cancellationToken).ConfigureAwait(false);
+            if (outcome is CommitOutcome.TooManyFields or CommitOutcome.TooLarge)
+            {
+                refusal = _store.AddOns.Refused(this, outcome);
+                throw refusal;
+            }
+
             measured.End(_store.Metrics.CommitDuration);
         }
         catch (Exception exception)
@@ -69,7 +76,7 @@ internal sealed partial class RedisSession
                 failure = new OperationCanceledException("Timed out committing the session.", exception);
             }
 
-            _failedCommit = new FailedCommit(failure, _content.Changes);
+            _failedCommit = new FailedCommit(failure, _content.Changes, ReferenceEquals(exception, refusal));
             AbortUnfinishedResponse();
             if (ReferenceEquals(failure, exception))
             {
@@ -80,13 +87,13 @@ internal sealed partial class RedisSession
         }
     }
 
-    private async Task CommitAsync(IODeadline deadline, CancellationToken cancellationToken)
+    private async Task<CommitOutcome> CommitAsync(IODeadline deadline, CancellationToken cancellationToken)
     {
         if (_state.Stored is null
             && !await deadline.WaitAsync(_store.AddOns.MayCreateAsync(this).AsTask(), cancellationToken).ConfigureAwait(false))
         {
             _state = SessionState.InMemory;
-            return;
+            return CommitOutcome.Missing;
         }
 
         _store.AddOns.Committing(this, _content.Delta);
@@ -95,12 +102,12 @@ internal sealed partial class RedisSession
         {
             if (_move is { IsWritten: false } move)
             {
+                // Whole, and to where nobody else writes: what it holds was counted as it was set.
                 await WriteMovedAsync(move, commit, deadline, cancellationToken).ConfigureAwait(false);
+                return CommitOutcome.Done;
             }
-            else
-            {
-                await WriteDeltaAsync(commit, deadline, cancellationToken).ConfigureAwait(false);
-            }
+
+            return await WriteDeltaAsync(commit, deadline, cancellationToken).ConfigureAwait(false);
         }
         catch
         {
@@ -109,23 +116,33 @@ internal sealed partial class RedisSession
         }
     }
 
-    private async Task WriteDeltaAsync(SessionCommit commit, IODeadline deadline, CancellationToken cancellationToken)
+    private async Task<CommitOutcome> WriteDeltaAsync(SessionCommit commit, IODeadline deadline, CancellationToken cancellationToken)
     {
         var expected = commit.Before is { } loaded ? Expected.Session(loaded) : Expected.Anything;
         var own = OwnIdleAfter(commit);
         var reply = await deadline.WaitAsync(
-            _store.Hash.CommitAsync(_identity.Key, commit.Delta, expected, _idleTimeout, own), cancellationToken).ConfigureAwait(false);
-        if (reply.Outcome == CommitOutcome.Missing)
+            _store.Hash.CommitAsync(_identity.Key, commit.Delta, expected, _idleTimeout, own, bound: BoundOf(commit), known: commit.Before), cancellationToken).ConfigureAwait(false);
+        if (reply.Outcome != CommitOutcome.Done)
         {
             _content.PutBack(commit);
-            Gone();
-            return;
+            if (reply.Outcome == CommitOutcome.Missing)
+            {
+                Gone();
+            }
+
+            return reply.Outcome;
         }
 
         _move?.Own.Add(commit.Delta);
         AcceptCommit(commit, reply, reply.Replaced == (commit.Before?.Version ?? SessionSnapshot.NoVersion));
         await TellFormerStoreAsync(deadline, cancellationToken).ConfigureAwait(false);
+        return CommitOutcome.Done;
     }
+
+    /// <summary>A value that could not be read was not counted, either.</summary>
+    private CommitBound? BoundOf(SessionCommit commit) => _store.AddOns.Limits is { } limits
+        ? new CommitBound(limits, commit.Before is { IsPartial: true } ? SessionSnapshot.UnknownVersion : commit.Before?.Version ?? SessionSnapshot.NoVersion)
+        : null;
 
     private static TimeSpan? OwnIdleAfter(SessionCommit commit)
     {

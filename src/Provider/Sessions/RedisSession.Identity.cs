@@ -150,6 +150,13 @@ internal sealed partial class RedisSession
         StartOver(cookieEnds: false);
     }
 
+    /// <summary>The browser is to forget the cookie that it sent, unless this response brings it another.</summary>
+    public void ForgetCookie()
+    {
+        _cookieEnds = true;
+        AwaitResponse();
+    }
+
     /// <summary>As <see cref="Disown"/>, and the session ends for its owner, too. What is sent is not waited for: it is behind this request's load and ahead of every later one.</summary>
     public void DestroyAndDisown()
     {

@@ -206,6 +206,15 @@ internal sealed partial class RedisSession
 
     private void Accept(ReadReply reply, SessionCopy? copy, bool isValidated)
     {
+        if (reply.IsForged)
+        {
+            // Not this browser's session, nor anybody's: it begins anew, and what is in Redis is left as it is.
+            _store.Copies.Remove(_identity.Key);
+            _store.Metrics.Rejected.Add(1);
+            StartOver(cookieEnds: true);
+            return;
+        }
+
         if (reply.Session is not { } session || _store.Timeouts.IsOver(session))
         {
             _state = SessionState.Absent;

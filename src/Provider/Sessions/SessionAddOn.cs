@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using RedisSessions.Storage;
+using RedisSessions.Storage.Scripts;
 
 namespace RedisSessions.Sessions;
 
@@ -34,6 +35,15 @@ internal abstract class SessionAddOn
     public virtual void Setting(RedisSession session, string key, int bytes)
     {
     }
+
+    /// <summary>
+    /// What a session may hold. <see cref="Setting"/> sees what one request does; only the commit's script sees all of them together.
+    /// Null for no limit, which costs a commit nothing.
+    /// </summary>
+    public virtual SessionLimits? Limits => null;
+
+    /// <summary>A commit was refused, because the session would hold more than <see cref="Limits"/>. Answers what the application meets.</summary>
+    public virtual Exception Refused(RedisSession session, CommitOutcome outcome) => new InvalidOperationException("The session would hold more than it may.");
 
     /// <summary>Whether a session may be stored for the first time; if not, it works in memory for its request. What this throws spoils the commit.</summary>
     public virtual ValueTask<bool> MayCreateAsync(RedisSession session) => ValueTask.FromResult(true);
@@ -78,6 +88,11 @@ internal abstract class SessionAddOn
     public virtual void Revoked(string userId, Guid id)
     {
     }
+
+    /// <summary>A session was ended by its id alone, outside a request.</summary>
+    public virtual void EndedById(EndedSession ended)
+    {
+    }
 }
 
 /// <summary>The order of add-ons, whatever order they were registered in.</summary>
@@ -86,8 +101,14 @@ internal enum SessionAddOnOrder
     /// <summary>Says whether the request may have the session at all.</summary>
     Guard,
 
+    /// <summary>Says how much there may be.</summary>
+    Bounds,
+
     /// <summary>Says whose it is.</summary>
     Owner,
+
+    /// <summary>Says what follows from whose it is.</summary>
+    Terms,
 
     /// <summary>Only looks on.</summary>
     Observer,

@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using RedisSessions.Diagnostics;
 using RedisSessions.Storage;
+using RedisSessions.Storage.Scripts;
 
 namespace RedisSessions.Sessions;
 
@@ -10,12 +11,14 @@ internal sealed class SessionAddOns
 {
     private readonly SessionAddOn[] _all;
     private readonly SessionAddOn[] _beforeEndpoint;
+    private readonly SessionAddOn? _limiting;
     private readonly ILogger<SessionAddOns> _logger;
 
     public SessionAddOns(IEnumerable<SessionAddOn> all, ILogger<SessionAddOns> logger)
     {
         _all = [.. all.OrderBy(static addOn => addOn.Order)];
         _beforeEndpoint = Array.FindAll(_all, static addOn => addOn.NeedsEndpointTurn);
+        _limiting = Array.Find(_all, static addOn => addOn.Limits is not null);
         _logger = logger;
         foreach (var addOn in _all)
         {
@@ -29,6 +32,9 @@ internal sealed class SessionAddOns
 
     /// <summary>How often one load of a session, of all servers', is told that the session's heartbeat is due; zero for never.</summary>
     public TimeSpan HeartbeatInterval { get; }
+
+    /// <summary>What a session may hold; null for no limit.</summary>
+    public SessionLimits? Limits => _limiting?.Limits;
 
     public bool NeedEndpointTurn => _beforeEndpoint.Length > 0;
 
@@ -66,6 +72,9 @@ internal sealed class SessionAddOns
             addOn.Setting(session, key, bytes);
         }
     }
+
+    /// <summary>What the application meets whose commit was refused because of <see cref="Limits"/>.</summary>
+    public Exception Refused(RedisSession session, CommitOutcome outcome) => _limiting!.Refused(session, outcome);
 
     public async ValueTask<bool> MayCreateAsync(RedisSession session)
     {
@@ -167,6 +176,21 @@ internal sealed class SessionAddOns
             catch (Exception exception)
             {
                 _logger.AddOnFailed(id, exception);
+            }
+        }
+    }
+
+    public void EndedById(EndedSession ended)
+    {
+        foreach (var addOn in _all)
+        {
+            try
+            {
+                addOn.EndedById(ended);
+            }
+            catch (Exception exception)
+            {
+                _logger.AddOnFailed(ended.Id, exception);
             }
         }
     }

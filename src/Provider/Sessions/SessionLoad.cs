@@ -165,7 +165,7 @@ internal sealed class SessionLoad
             }
 
             _read = null;
-            if (_store.Former is not { } former || (_reply.Session is not null && !former.IsStillUsed))
+            if (_store.Former is not { } former || _reply.IsForged || (_reply.Session is not null && !former.IsStillUsed))
             {
                 return true;
             }
@@ -195,8 +195,7 @@ internal sealed class SessionLoad
         }
 
         found.CopyTo(delta.Fields);
-        var expected = _reply.Session is { } stored ? Expected.Exactly(stored) : Expected.Nothing;
-        (_import, _importedVersion) = _store.Hash.BeginCommit(_database!, _identity.Key, delta, expected, _idle);
+        (_import, _importedVersion) = _store.Hash.BeginCommit(_database!, _identity.Key, delta, _reply.Session, _idle);
     }
 
     private void Imported(CommitReply reply)

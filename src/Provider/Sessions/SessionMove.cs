@@ -58,7 +58,13 @@ internal sealed class SessionMove(SessionIdentity from, SessionSnapshot departed
                     return IsSignedIn;
             }
 
-            if ((await hash.ReadAsync(From.Key).ConfigureAwait(false)).Session is { } newer)
+            var read = await hash.ReadAsync(From.Key).ConfigureAwait(false);
+            if (read.IsForged)
+            {
+                return false;
+            }
+
+            if (read.Session is { } newer)
             {
                 if (newer.CreatedAt != Departed.CreatedAt)
                 {

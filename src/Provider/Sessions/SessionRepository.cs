@@ -6,7 +6,7 @@ using RedisSessions.Storage.Scripts;
 namespace RedisSessions.Sessions;
 
 /// <inheritdoc cref="ISessionRepository"/>
-internal sealed class SessionRepository(SessionHash hash, SessionTimeouts timeouts, SessionKeys keys) : ISessionRepository
+internal sealed class SessionRepository(SessionHash hash, SessionTimeouts timeouts, SessionKeys keys, SessionAddOns addOns) : ISessionRepository
 {
     public async Task<CreatedSession> CreateAsync(IEnumerable<KeyValuePair<string, byte[]>>? fields, TimeSpan? idleTimeout, CancellationToken cancellationToken)
     {
@@ -91,8 +91,23 @@ internal sealed class SessionRepository(SessionHash hash, SessionTimeouts timeou
         return KeyOf(sessionId) is { } key ? await hash.ExtendAsync(key, by).WaitAsync(cancellationToken).ConfigureAwait(false) : null;
     }
 
-    public async Task<bool> DestroyAsync(string sessionId, CancellationToken cancellationToken) =>
-        KeyOf(sessionId) is { } key && await hash.DeleteAsync(key).WaitAsync(cancellationToken).ConfigureAwait(false);
+    public async Task<bool> DestroyAsync(string sessionId, CancellationToken cancellationToken)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(sessionId);
+        return SessionId.TryParse(sessionId, out var id) && await EndAsync(id).WaitAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    // Add-ons are told whether or not the caller waits.
+    private async Task<bool> EndAsync(Guid id)
+    {
+        if (await hash.EndByIdAsync(id).ConfigureAwait(false) is not { } ended)
+        {
+            return false;
+        }
+
+        addOns.EndedById(ended);
+        return true;
+    }
 
     /// <returns><see langword="null"/> if the text is no session id.</returns>
     private string? KeyOf(string sessionId)

@@ -2,7 +2,8 @@ namespace RedisSessions.Storage;
 
 /// <summary>
 /// What the application's values look like in Redis. Without one they are stored as they are. Bound to the key and the field
-/// name, so that a value does not pass for another.
+/// name, so that a value does not pass for another; and with a seal over all that the session holds, so that nothing of it can be changed,
+/// put back or taken away by itself.
 /// </summary>
 internal abstract class FieldCodec
 {
@@ -13,4 +14,11 @@ internal abstract class FieldCodec
     /// It cannot be read, at least now: the key may be missing for a moment.
     /// </exception>
     public abstract byte[]? Decode(string key, string field, byte[] stored);
+
+    /// <summary>What makes version, metadata and values one. Kept in the hash, and written with every new version.</summary>
+    public abstract byte[] Seal(string key, SessionSnapshot session);
+
+    /// <summary>Whether what was read is what somebody sealed.</summary>
+    /// <exception cref="System.Security.Cryptography.CryptographicException">The seal cannot be read, at least now.</exception>
+    public abstract bool IsSealed(string key, SessionSnapshot session);
 }

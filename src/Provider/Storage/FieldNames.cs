@@ -33,13 +33,25 @@ internal static class FieldNames
     /// <summary>The user to whom the session is bound.</summary>
     public const string UserId = "@u";
 
-    /// <summary>When it was bound, Unix milliseconds.</summary>
+    /// <summary>When the user's credentials were checked, Unix milliseconds.</summary>
     public const string SignedInAt = "@s";
+
+    /// <summary>The random number that a sign-in and its session share.</summary>
+    public const string SignIn = "@n";
+
+    /// <summary>Where values are encrypted: what makes version, metadata and values one; see <see cref="FieldCodec"/>.</summary>
+    public const string Seal = "@m";
 
     /// <summary>The longest key that Microsoft's session takes, in bytes of UTF-8.</summary>
     public const int KeyLengthLimit = ushort.MaxValue;
 
     public static bool IsMetadata(string field) => field is ['@', not '@', ..] or "@";
+
+    /// <summary>
+    /// What is noted in passing, without a new version, and so stands beside the seal: when and where a session was last seen.
+    /// Whatever else is written to a hash must come with a new version, and a seal.
+    /// </summary>
+    public static bool IsNotedInPassing(string metadata) => metadata is Heartbeat or LastSeen or "@na" or "@nb";
 
     /// <summary>One string for each metadata name, however many sessions have it.</summary>
     public static string Intern(string metadata) => string.IsInterned(metadata) ?? metadata;

@@ -44,9 +44,15 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
     /// </summary>
     public async Task<byte[]?> ReadFieldAsync(string key, string name)
     {
+        if (_codec is not null)
+        {
+            // Only all of it is sealed.
+            return (await ReadAsync(key).ConfigureAwait(false)).Session is { } session && session.Fields.TryGet(name, out var value) ? value : null;
+        }
+
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         var values = await database.HashGetAsync(key, [FieldNames.VersionField, FieldNames.Encode(name)]).ConfigureAwait(false);
-        return values[0].IsNull || values[1].IsNull ? null : _codec is null ? (byte[]?)values[1] : _codec.Decode(key, name, (byte[])values[1]!);
+        return values[0].IsNull || values[1].IsNull ? null : (byte[]?)values[1];
     }
 
     /// <summary>The names of all fields; null without a session.</summary>
@@ -97,19 +103,83 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
     /// <param name="idle">The idle timeout of a session that has none of its own.</param>
     /// <param name="own">The session's own idle timeout afterwards, as far as the caller knows.</param>
     /// <param name="createdAt">The creation time if this creates the session, Unix milliseconds; null for now.</param>
-    public async Task<CommitReply> CommitAsync(string key, SessionDelta delta, Expected expected, TimeSpan idle, TimeSpan? own = null, long? createdAt = null)
+    /// <param name="bound">What it may hold afterwards; null for no limit.</param>
+    /// <param name="known">The session as the caller knows it; null for none. Only who seals looks at it.</param>
+    public async Task<CommitReply> CommitAsync(
+        string key,
+        SessionDelta delta,
+        Expected expected,
+        TimeSpan idle,
+        TimeSpan? own = null,
+        long? createdAt = null,
+        CommitBound? bound = null,
+        SessionSnapshot? known = null)
     {
+        if (_codec is not null)
+        {
+            return await CommitSealedAsync(_codec, key, delta, expected, idle, own, createdAt, bound, known).ConfigureAwait(false);
+        }
+
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(idle, own));
-        var call = CommitScript.Begin(database, key, times, expected, version, createdAt ?? times.Now, delta, _codec);
+        var call = CommitScript.Begin(database, key, times, expected, version, createdAt ?? times.Now, delta, _codec, bound);
         return CommitScript.Reply(await EndAsync(call).ConfigureAwait(false), version);
     }
 
+    /// <summary>
+    /// The seal is over all that the session holds afterwards, so it is made by who knows all that it held before: where others committed in
+    /// between, nothing is written, what there is now is read, and the seal is made again over that.
+    /// </summary>
+    private async Task<CommitReply> CommitSealedAsync(
+        FieldCodec codec, string key, SessionDelta delta, Expected expected, TimeSpan idle, TimeSpan? own, long? createdAt, CommitBound? bound, SessionSnapshot? known)
+    {
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+        var isKnown = known is not { Version: SessionSnapshot.NoVersion } and not { IsPartial: true };
+        while (true)
+        {
+            if (!isKnown)
+            {
+                var read = await ReadAsync(key).ConfigureAwait(false);
+                if (read.IsForged)
+                {
+                    return new CommitReply(CommitOutcome.Missing);
+                }
+
+                known = read.Session;
+            }
+
+            if (expected.CreatedAt is { } meant && known?.CreatedAt != meant)
+            {
+                return new CommitReply(CommitOutcome.Missing);
+            }
+
+            var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(idle, own));
+            var creation = createdAt ?? times.Now;
+            var seal = codec.Seal(key, SessionSnapshot.Applied(version, known?.CreatedAt ?? creation, known, delta));
+            var exactly = known is null ? Expected.Nothing : Expected.Exactly(known);
+            var call = CommitScript.Begin(database, key, times, exactly, version, creation, delta, codec, bound, seal);
+            var reply = CommitScript.Reply(await EndAsync(call).ConfigureAwait(false), version);
+            if (reply.Outcome is not (CommitOutcome.Changed or CommitOutcome.Missing) || expected.Version is not null || (reply.Outcome == CommitOutcome.Missing && expected.CreatedAt is not null))
+            {
+                return reply;
+            }
+
+            isKnown = false;
+        }
+    }
+
     /// <summary>As <see cref="CommitAsync"/>, for who cannot await: whoever began it ends the call with <see cref="CommitScript.Reply"/>.</summary>
-    public (RedisScript.Call Call, long Version) BeginCommit(IDatabase database, string key, SessionDelta delta, Expected expected, TimeSpan idle)
+    /// <param name="database">The connection.</param>
+    /// <param name="key">The session's key.</param>
+    /// <param name="delta">What to change.</param>
+    /// <param name="known">What there must be, exactly; null for nothing.</param>
+    /// <param name="idle">The idle timeout of a session that has none of its own.</param>
+    public (RedisScript.Call Call, long Version) BeginCommit(IDatabase database, string key, SessionDelta delta, SessionSnapshot? known, TimeSpan idle)
     {
         var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(idle));
-        return (CommitScript.Begin(database, key, times, expected, version, times.Now, delta, _codec), version);
+        var expected = known is null ? Expected.Nothing : Expected.Exactly(known);
+        var seal = _codec?.Seal(key, SessionSnapshot.Applied(version, known?.CreatedAt ?? times.Now, known, delta));
+        return (CommitScript.Begin(database, key, times, expected, version, times.Now, delta, _codec, seal: seal), version);
     }
 
     /// <summary>Adds to a field of a session that exists.</summary>
@@ -148,7 +218,7 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
 
             var delta = new SessionDelta();
             var sum = delta.Fields[name] = Encoding.UTF8.GetBytes(checked(number + by).ToString(CultureInfo.InvariantCulture));
-            var reply = await CommitAsync(key, delta, Expected.Exactly(current), idle, current.GetMilliseconds(FieldNames.IdleTimeout)).ConfigureAwait(false);
+            var reply = await CommitAsync(key, delta, Expected.Exactly(current), idle, current.GetMilliseconds(FieldNames.IdleTimeout), known: current).ConfigureAwait(false);
             if (reply.Outcome != CommitOutcome.Changed)
             {
                 return new IncrementReply(reply, sum!);
@@ -180,8 +250,29 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
     public async Task<int?> EditAsync(string key, SessionDelta delta)
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+        if (_codec is not null)
+        {
+            return await EditSealedAsync(database, _codec, key, delta).ConfigureAwait(false);
+        }
+
         var call = EditScript.Begin(database, key, SessionSnapshot.NewVersion(), delta, _codec);
         return EditScript.Reply(await EndAsync(call).ConfigureAwait(false));
+    }
+
+    private async Task<int?> EditSealedAsync(IDatabase database, FieldCodec codec, string key, SessionDelta delta)
+    {
+        while ((await ReadAsync(key).ConfigureAwait(false)).Session is { } known)
+        {
+            var version = SessionSnapshot.NewVersion();
+            var seal = codec.Seal(key, SessionSnapshot.Applied(version, known.CreatedAt, known, delta));
+            var reply = await EndAsync(EditScript.Begin(database, key, version, delta, codec, known.Version, seal)).ConfigureAwait(false);
+            if (!EditScript.IsChanged(reply))
+            {
+                return EditScript.Reply(reply);
+            }
+        }
+
+        return null;
     }
 
     /// <summary>Adds to the TTL, never past the absolute timeout.</summary>
@@ -222,6 +313,14 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         return await database.KeyDeleteAsync(key).ConfigureAwait(false);
+    }
+
+    /// <summary>As <see cref="DeleteAsync"/>, and says whose it was.</summary>
+    /// <returns><see langword="null"/> if there was none.</returns>
+    public async Task<EndedSession?> EndByIdAsync(Guid id)
+    {
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+        return EndScript.Reply(await EndAsync(EndScript.Begin(database, keys.Session(id))).ConfigureAwait(false), id);
     }
 
     private static async Task<RedisResult> EndAsync(RedisScript.Call call)

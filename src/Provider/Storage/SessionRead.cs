@@ -64,7 +64,12 @@ internal sealed class SessionRead
         }
 
         var (life, fields) = (_life.GetAwaiter().GetResult(), _fields.GetAwaiter().GetResult());
-        reply = fields.Length == 0 ? default : new ReadReply(SessionSnapshot.Parse(fields, _key, _codec), life, IsCopy: false);
+        if (fields.Length > 0)
+        {
+            var session = SessionSnapshot.Parse(fields, _key, _codec);
+            reply = _codec?.IsSealed(_key, session) == false ? new ReadReply(null, life, IsCopy: false, IsForged: true) : new ReadReply(session, life, IsCopy: false);
+        }
+
         return true;
     }
 
@@ -79,4 +84,5 @@ internal sealed class SessionRead
 /// <param name="Session">The session; null if there is none.</param>
 /// <param name="Life">What was left of its life; null if the key has no TTL, or nobody asked.</param>
 /// <param name="IsCopy">Whether it is the copy that was at hand.</param>
-internal readonly record struct ReadReply(SessionSnapshot? Session, TimeSpan? Life, bool IsCopy);
+/// <param name="IsForged">Whether there is a hash that nobody sealed, so that nothing in it is anybody's session.</param>
+internal readonly record struct ReadReply(SessionSnapshot? Session, TimeSpan? Life, bool IsCopy, bool IsForged = false);

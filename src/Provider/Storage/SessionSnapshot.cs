@@ -13,6 +13,9 @@ internal sealed class SessionSnapshot
     private const int FieldOverhead = 96;
     private const int SessionOverhead = 600;
 
+    // The last millisecond that DateTimeOffset knows, since 1970.
+    private const long LatestTime = 253_402_300_799_999;
+
     private readonly KeyValuePair<string, string>[] _metadata;
 
     private SessionSnapshot(long version, SessionFields fields, KeyValuePair<string, string>[] metadata, bool isPartial)
@@ -27,6 +30,9 @@ internal sealed class SessionSnapshot
     /// <summary>The version of a session that does not exist.</summary>
     public const long NoVersion = 0;
 
+    /// <summary>The version of none, ever.</summary>
+    public const long UnknownVersion = -1;
+
     /// <summary>A random number: two servers never reach the same version by different roads, whatever Redis forgot in between.</summary>
     public static long NewVersion() => Random.Shared.NextInt64(1, long.MaxValue);
 
@@ -40,6 +46,9 @@ internal sealed class SessionSnapshot
 
     /// <summary>Whether a value is left out that may not be shown; such a version is never kept in a copy.</summary>
     public bool IsPartial { get; }
+
+    /// <summary>What the hash had as its seal when it was read; null if it had none, or was not read.</summary>
+    public byte[]? Seal { get; private init; }
 
     /// <summary>Estimated bytes of memory.</summary>
     public long Size => SessionOverhead + ((long)FieldOverhead * Fields.Count) + (2 * Fields.Bytes);
@@ -62,7 +71,9 @@ internal sealed class SessionSnapshot
 
     public long? GetNumber(string name) => long.TryParse(GetMetadata(name), CultureInfo.InvariantCulture, out var number) ? number : null;
 
-    public TimeSpan? GetMilliseconds(string name) => GetNumber(name) is { } milliseconds ? TimeSpan.FromMilliseconds(milliseconds) : null;
+    /// <summary>Null also for a number that is no time of ours: who wrote it is no server of this fleet.</summary>
+    public TimeSpan? GetMilliseconds(string name) =>
+        GetNumber(name) is >= 0 and <= LatestTime and var milliseconds ? TimeSpan.FromMilliseconds(milliseconds) : null;
 
     /// <summary>Takes the reply of HGETALL apart. Its arrays were made for this reply, so they are kept, not copied.</summary>
     /// <param name="entries">Names and values as stored; not empty.</param>
@@ -75,6 +86,7 @@ internal sealed class SessionSnapshot
         var fields = new SessionFields(entries.Length);
         var metadata = new List<KeyValuePair<string, string>>(4);
         var (version, isPartial, hasCreated) = (NoVersion, false, false);
+        byte[]? seal = null;
         foreach (var entry in entries)
         {
             var name = (string)entry.Name!;
@@ -94,15 +106,19 @@ internal sealed class SessionSnapshot
             {
                 entry.Value.TryParse(out version);
             }
+            else if (name == FieldNames.Seal)
+            {
+                seal = entry.Value;
+            }
             else
             {
-                hasCreated |= name == FieldNames.Created && entry.Value.TryParse(out long _);
+                hasCreated |= name == FieldNames.Created && entry.Value.TryParse(out long created) && created is >= 0 and <= LatestTime;
                 metadata.Add(new(FieldNames.Intern(name), (string)entry.Value!));
             }
         }
 
         return version != NoVersion && hasCreated
-            ? new SessionSnapshot(version, fields, [.. metadata], isPartial)
+            ? new SessionSnapshot(version, fields, [.. metadata], isPartial) { Seal = seal }
             : throw new FormatException("The hash has no readable metadata: it is no session of this library.");
     }
 
@@ -134,5 +150,24 @@ internal sealed class SessionSnapshot
         }
 
         return new SessionSnapshot(version, fields, metadata, before is { IsPartial: true });
+    }
+
+    /// <summary>What there is after a delta, by who knows all that there was.</summary>
+    public static SessionSnapshot Applied(long version, long createdAt, SessionSnapshot? before, SessionDelta delta)
+    {
+        var fields = before is null || delta.IsCleared ? new SessionFields() : before.Fields.Copy();
+        foreach (var (name, value) in delta.Fields)
+        {
+            if (value is null)
+            {
+                fields.Remove(name);
+            }
+            else
+            {
+                fields.Set(name, value);
+            }
+        }
+
+        return After(version, createdAt, fields, before, delta);
     }
 }

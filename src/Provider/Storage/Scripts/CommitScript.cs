@@ -7,20 +7,56 @@ namespace RedisSessions.Storage.Scripts;
 /// Applies a delta. It names the session that it is meant for (<see cref="Expected"/>), and writes nothing where another, or
 /// none, is found: a session never comes back from the dead. The version afterwards is the caller's, a fresh random number;
 /// the answer is the version that it took the place of, so that the caller knows whether it has seen all that is there.
+/// <para>
+/// Where a session is bounded, another script of the same parts runs: what the caller knew it has counted already, so this one counts only
+/// where others committed in between, and before anything is written.
+/// </para>
 /// </summary>
 internal static class CommitScript
 {
     // Answers where nothing was written.
     private const int Changed = 1;
+    private const int TooManyFields = 2;
+    private const int TooLarge = 3;
 
     private const int Header = SlideTimes.Count + 7;
+    private const int BoundedHeader = Header + 3;
 
-    private static readonly RedisScript Script = new(
+    // Arguments of the bound come last in the header. Fields are those that are no metadata, as Clear() has it.
+    private const string Bound =
+        """
+        local known, most_fields, most_bytes = ARGV[12], tonumber(ARGV[13]), tonumber(ARGV[14])
+        if (version or '0') ~= known then
+          local sizes, fields, bytes = {}, 0, 0
+          local function put(name, size)
+            if string.sub(name, 1, 1) == '@' and string.sub(name, 1, 2) ~= '@@' then return end
+            local old = sizes[name]
+            fields = fields + (size and 1 or 0) - (old and 1 or 0)
+            bytes = bytes + (size or 0) - (old or 0)
+            sizes[name] = size
+          end
+          for _, name in ipairs(redis.call('HKEYS', key)) do put(name, #name + redis.call('HSTRLEN', key, name)) end
+          local fields_before, bytes_before = fields, bytes
+          if clear == '1' then sizes, fields, bytes = {}, 0, 0 end
+          for i = first_set, last_set, 2 do put(ARGV[i], #ARGV[i] + #ARGV[i + 1]) end
+          for i = last_set + 1, #ARGV do put(ARGV[i], nil) end
+          if fields > most_fields and fields > fields_before then return 2 end
+          if bytes > most_bytes and bytes > bytes_before then return 3 end
+        end
+
+        """;
+
+    private static readonly RedisScript Script = Compose(Header, "");
+    private static readonly RedisScript BoundedScript = Compose(BoundedHeader, Bound);
+
+    private static RedisScript Compose(int header, string bound) => new(
         Parts.CallInPieces + Parts.ReadIdentity + Parts.Slide +
         $$"""
         local expected_created, expected_version, next_version, creation, clear, timeouts, sets = ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10], tonumber(ARGV[11])
+        local first_set, last_set = {{header + 1}}, {{header}} + 2 * sets
         if expected_created ~= '' and created ~= expected_created then return 0 end
         if expected_version ~= '' and (version or '0') ~= expected_version then return version and 1 or 0 end
+        {{bound}}
         if clear == '1' and version then
           local doomed = {}
           for _, name in ipairs(redis.call('HKEYS', key)) do
@@ -34,9 +70,8 @@ internal static class CommitScript
           created = creation
           redis.call('HSET', key, '{{FieldNames.Created}}', created)
         end
-        local last_set = 11 + 2 * sets
-        local first_piece = math.min(last_set, 4011)
-        redis.call('HSET', key, '{{FieldNames.Version}}', next_version, unpack(ARGV, 12, first_piece))
+        local first_piece = math.min(last_set, {{header + 4000}})
+        redis.call('HSET', key, '{{FieldNames.Version}}', next_version, unpack(ARGV, first_set, first_piece))
         call_in_pieces('HSET', key, ARGV, first_piece + 1, last_set)
         call_in_pieces('HDEL', key, ARGV, last_set + 1, #ARGV)
         if timeouts == '1' then
@@ -56,15 +91,19 @@ internal static class CommitScript
     /// <param name="creation">The creation time of the session if this creates it, Unix milliseconds.</param>
     /// <param name="delta">What to change.</param>
     /// <param name="codec">Null where values are stored as they are.</param>
+    /// <param name="bound">What the session may hold afterwards; null for no limit.</param>
+    /// <param name="seal">What makes all of it one afterwards; null where there is no codec.</param>
     public static RedisScript.Call Begin(
-        IDatabase database, string key, SlideTimes times, Expected expected, long version, long creation, SessionDelta delta, FieldCodec? codec) =>
-        Script.Begin(database, [key], Arguments(key, times, expected, version, creation, delta, codec));
+        IDatabase database, string key, SlideTimes times, Expected expected, long version, long creation, SessionDelta delta, FieldCodec? codec, CommitBound? bound = null, byte[]? seal = null) =>
+        (bound is null ? Script : BoundedScript).Begin(database, [key], Arguments(key, times, expected, version, creation, delta, codec, bound, seal));
 
-    private static RedisValue[] Arguments(string key, SlideTimes times, Expected expected, long version, long creation, SessionDelta delta, FieldCodec? codec)
+    private static RedisValue[] Arguments(
+        string key, SlideTimes times, Expected expected, long version, long creation, SessionDelta delta, FieldCodec? codec, CommitBound? bound, byte[]? seal)
     {
+        var header = bound is null ? Header : BoundedHeader;
         var removed = delta.CountRemoved();
-        var set = delta.Fields.Count + delta.Metadata.Count - removed;
-        var arguments = new RedisValue[Header + (2 * set) + removed];
+        var set = delta.Fields.Count + delta.Metadata.Count - removed + (seal is null ? 0 : 1);
+        var arguments = new RedisValue[header + (2 * set) + removed];
         times.WriteTo(arguments);
         arguments[4] = expected.CreatedAt is { } created ? created : RedisValue.EmptyString;
         arguments[5] = expected.Version is { } at ? at : RedisValue.EmptyString;
@@ -73,8 +112,15 @@ internal static class CommitScript
         arguments[8] = delta.IsCleared ? 1 : 0;
         arguments[9] = delta.ChangesTimeouts ? 1 : 0;
         arguments[10] = set;
-        var nextSet = Header;
-        var nextRemoved = Header + (2 * set);
+        if (bound is { } limited)
+        {
+            arguments[11] = limited.Known;
+            arguments[12] = limited.Limits.Fields;
+            arguments[13] = limited.Limits.Bytes;
+        }
+
+        var nextSet = header;
+        var nextRemoved = header + (2 * set);
         foreach (var (name, value) in delta.Fields)
         {
             Place(FieldNames.Encode(name), value is null ? RedisValue.Null : codec?.Encode(key, name, value) ?? value);
@@ -83,6 +129,11 @@ internal static class CommitScript
         foreach (var (name, value) in delta.Metadata)
         {
             Place(name, value);
+        }
+
+        if (seal is not null)
+        {
+            Place(FieldNames.Seal, seal);
         }
 
         return arguments;
@@ -103,5 +154,18 @@ internal static class CommitScript
 
     public static CommitReply Reply(RedisResult reply, long version) => reply.Length >= 0
         ? new CommitReply(CommitOutcome.Done, version, (long)reply[0], (long)reply[1])
-        : new CommitReply((int)reply == Changed ? CommitOutcome.Changed : CommitOutcome.Missing);
+        : new CommitReply((int)reply switch
+        {
+            Changed => CommitOutcome.Changed,
+            TooManyFields => CommitOutcome.TooManyFields,
+            TooLarge => CommitOutcome.TooLarge,
+            _ => CommitOutcome.Missing,
+        });
 }
+
+/// <summary>What a commit keeps to.</summary>
+/// <param name="Limits">What the session may hold afterwards.</param>
+/// <param name="Known">
+/// The version whose fields the caller has counted with its own changes; <see cref="SessionSnapshot.NoVersion"/> for a session that it creates.
+/// </param>
+internal readonly record struct CommitBound(SessionLimits Limits, long Known);

@@ -26,6 +26,12 @@ internal enum CommitOutcome
     /// <summary>It is at another version than was expected; nothing was written.</summary>
     Changed,
 
+    /// <summary>It would have more fields than <see cref="SessionLimits"/> allow; nothing was written.</summary>
+    TooManyFields,
+
+    /// <summary>It would have more bytes than <see cref="SessionLimits"/> allow; nothing was written.</summary>
+    TooLarge,
+
     Done,
 }
 

@@ -1,0 +1,129 @@
+using Microsoft.Extensions.Logging;
+
+namespace RedisSessions.Tests.Attacks;
+
+/// <summary>Findings 7, 8, 15 and 23, from the sides that their own tests do not look at.</summary>
+public sealed class ClientLimitTests(InProcessGarnet server) : AttackTest(server)
+{
+    private async Task<int> SessionsAsync() => (await KeysAsync("{*")).Length;
+
+    /// <summary>Authenticated requests are bounded, too, and by user: nobody else's allowance is used up.</summary>
+    [Fact]
+    public async Task A_token_without_cookies_cannot_fill_redis_and_harms_no_other_user()
+    {
+        StopClock();
+        var site = await StartAttackedAsync(security: o => o.MaxCreationsPerMinute = 3);
+        for (var i = 0; i < 10; i++)
+        {
+            await SetAsync("ada");
+        }
+
+        Assert.Equal(3, await SessionsAsync());
+        Assert.Single(Events.All, e => e.Kind == SessionSecurityEventKind.LimitReached);
+        await SetAsync("grace");
+        Assert.Equal(4, await SessionsAsync());
+        Assert.Equal(3, await Users(site).CountAsync("ada"));
+
+        async Task SetAsync(string user)
+        {
+            var client = From(site, "192.0.2.66");
+            BearerHandler.Use(client, user);
+            await client.GetAsync("/api/set/a/1");
+        }
+    }
+
+    /// <summary>A commit that is refused says so once, leaves what is there, and the browser goes on with it.</summary>
+    [Fact]
+    public async Task A_refused_commit_is_reported_once_and_the_session_goes_on()
+    {
+        var site = await StartAttackedAsync(
+            security: o => o.MaxFieldCount = 1,
+            map: app =>
+            {
+                CookieSite.Map(app);
+                app.MapGet("/late/{key}", async (HttpContext context, ISessionRepository sessions, string key) =>
+                {
+                    // What another request commits while this one holds the session.
+                    context.Session.SetString(key, "1");
+                    await sessions.SetFieldAsync(context.Session.Id, "other", [1]);
+                    return "all is well";
+                });
+            });
+        var browser = From(site, "192.0.2.1");
+        await browser.GetAsync("/login/ada");
+        Events.Clear();
+        var refusal = await Assert.ThrowsAsync<InvalidOperationException>(() => browser.GetAsync("/late/mine"));
+        Assert.Contains("MaxFieldCount", refusal.Message, StringComparison.Ordinal);
+        Assert.Single(Events.All, e => e is { Kind: SessionSecurityEventKind.LimitReached, UserId: "ada" });
+        Assert.Equal("other", await browser.GetAsync("/keys"));
+        Assert.Equal("ada", await browser.GetAsync("/whoami"));
+    }
+
+    /// <summary>Who is over the bound, because it was lowered, may still take away.</summary>
+    [Fact]
+    public async Task A_session_that_is_over_its_bound_may_become_smaller()
+    {
+        var before = await StartAttackedAsync();
+        var browser = From(before, "192.0.2.1");
+        foreach (var key in new[] { "a", "b", "c" })
+        {
+            await browser.GetAsync($"/set/{key}/1234567890");
+        }
+
+        var site = await StartAttackedAsync(security: o => (o.MaxFieldCount, o.MaxSessionSize) = (1, 20), map: app =>
+        {
+            CookieSite.Map(app);
+            app.MapGet("/remove/{key}", async (HttpContext context, ISessionRepository sessions, string key) =>
+            {
+                context.Session.Remove(key);
+                await sessions.SetFieldAsync(context.Session.Id, "b", [1]);
+            });
+        });
+        site.TakeOver(browser);
+        await browser.GetAsync("/remove/a");
+        await browser.GetAsync("/set/c/1");
+        Assert.Equal("b,c", await browser.GetAsync("/keys"));
+    }
+
+    [Fact]
+    public async Task A_mismatch_that_is_only_reported_is_not_turned_away_and_keeps_its_cookie()
+    {
+        var site = await StartAttackedAsync(
+            security: o => o.UserAgentAction = BindingAction.Log,
+            afterSession: app => app.UseSessionValidation().UseAuthentication().UseRouting().UseAuthorization());
+        var browser = From(site, "192.0.2.1");
+        await browser.GetAsync("/login/ada");
+        browser.Headers["User-Agent"] = Chrome;
+        Assert.Equal("ada", await browser.GetAsync("/whoami"));
+        Assert.Contains(Browser.SessionCookie, browser.Cookies.Keys);
+        Assert.Contains(Events.All, e => e is { Kind: SessionSecurityEventKind.Mismatch, UserId: "ada" });
+    }
+
+    /// <summary>An owner whose address changes with every request causes a write now and then, not with every request.</summary>
+    [Fact]
+    public async Task Changing_networks_with_every_request_writes_little()
+    {
+        StopClock();
+        var site = await StartAttackedAsync(logLevel: LogLevel.Critical);
+        var browser = From(site, "192.0.2.1");
+        var key = KeyOf(await browser.GetAsync("/login/ada"));
+        var versions = new HashSet<string?>();
+        for (var i = 0; i < 20; i++)
+        {
+            browser.Headers["X-Test-Address"] = $"198.51.{i}.1";
+            await browser.GetAsync("/none");
+            versions.Add(await (await DatabaseAsync()).HashGetAsync(key, "@v"));
+        }
+
+        Assert.InRange(versions.Count, 1, 2);
+    }
+
+    [Theory]
+    [InlineData("Created")]
+    [InlineData(" signed in ")]
+    public async Task A_name_that_reads_like_one_of_the_librarys_is_refused(string name)
+    {
+        var site = await StartAttackedAsync(addOns: builder => builder.AddUserIndex().AddSecurity().AddAnalytics());
+        await Assert.ThrowsAsync<ArgumentException>(async () => await site.Services.GetRequiredService<ISessionAnalytics>().TrackAsync(NewSecret(), name));
+    }
+}

@@ -1,0 +1,101 @@
+namespace RedisSessions.Tests.Attacks;
+
+/// <summary>Finding 23: what is reported is what happened, and nobody can drown it.</summary>
+public sealed class SuspiciousActivityTests(InProcessGarnet server) : AttackTest(server)
+{
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(10);
+
+    private static DateOnly Today => DateOnly.FromDateTime(DateTime.UtcNow);
+
+    /// <summary>The cookies were stolen from the owner's machine, browser included; only the network differs.</summary>
+    [Fact]
+    public async Task One_session_in_use_from_two_networks_at_once_is_an_impossible_pair()
+    {
+        var clock = StopClock();
+        var site = await StartAttackedAsync();
+        var owner = From(site, "192.0.2.1");
+        var id = await owner.GetAsync("/login/ada");
+        await owner.GetAsync("/none");
+        var thief = owner.Copy();
+        (thief.Headers["User-Agent"], thief.Headers["X-Test-Address"]) = (Firefox, "198.51.100.1");
+        clock.Advance(TimeSpan.FromSeconds(2));
+        Assert.Equal("ada", await thief.GetAsync("/whoami"));
+        clock.Advance(TimeSpan.FromSeconds(2));
+        await owner.GetAsync("/none");
+        var security = site.Services.GetRequiredService<ISessionSecurity>();
+        await Eventually.TrueAsync(
+            async () => (await security.DetectSuspiciousActivityAsync("ada")).Findings
+                .Any(finding => finding.Reason == SuspiciousReason.ImpossiblePair && finding.SessionIds.Contains(id)),
+            Soon,
+            "the pair is found");
+    }
+
+    /// <summary>A phone that leaves the house changes its network once, and an hour later is no thief.</summary>
+    [Fact]
+    public async Task A_session_that_moved_long_ago_is_not_suspicious()
+    {
+        var clock = StopClock();
+        var site = await StartAttackedAsync();
+        var owner = From(site, "192.0.2.1");
+        await owner.GetAsync("/login/ada");
+        clock.Advance(TimeSpan.FromMinutes(10));
+        owner.Headers["X-Test-Address"] = "198.51.100.1";
+        await owner.GetAsync("/none");
+        Assert.False((await site.Services.GetRequiredService<ISessionSecurity>().DetectSuspiciousActivityAsync("ada")).IsSuspicious);
+    }
+
+    private Task<Site> StartAnalyticsAsync() => StartAttackedAsync(
+        addOns: builder => builder.AddUserIndex().AddSecurity().AddAnalytics(o => o.FlushInterval = TimeSpan.FromMilliseconds(20)));
+
+    [Theory]
+    [InlineData("created")]
+    [InlineData("signed in")]
+    [InlineData("signed out")]
+    [InlineData("regenerated")]
+    [InlineData("revoked")]
+    [InlineData("rejected")]
+    [InlineData("expired")]
+    [InlineData("(other)")]
+    public async Task An_applications_event_cannot_pass_for_one_of_the_librarys(string name)
+    {
+        var site = await StartAnalyticsAsync();
+        var analytics = site.Services.GetRequiredService<ISessionAnalytics>();
+        var id = NewSecret();
+        try
+        {
+            await analytics.TrackAsync(id, name);
+        }
+        catch (ArgumentException)
+        {
+            // Refused by name: as good.
+            return;
+        }
+
+        await analytics.TrackAsync(id, "marker");
+        await Eventually.TrueAsync(async () => (await analytics.GetEventCountsAsync(Today)).ContainsKey("marker"), Soon, "the events are written");
+        Assert.DoesNotContain(name, (await analytics.GetEventCountsAsync(Today)).Keys);
+        Assert.DoesNotContain(await analytics.GetEventsAsync(id), e => e.Name == name);
+    }
+
+    [Fact]
+    public async Task Five_hundred_junk_names_do_not_hide_what_really_happened()
+    {
+        var site = await StartAnalyticsAsync();
+        var analytics = site.Services.GetRequiredService<ISessionAnalytics>();
+        var id = NewSecret();
+        for (var i = 0; i < 500; i++)
+        {
+            await analytics.TrackAsync(id, $"junk {i}");
+        }
+
+        await Eventually.TrueAsync(async () => (await analytics.GetEventCountsAsync(Today)).Values.Sum() >= 500, Soon, "the junk is written");
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/login/ada");
+        await browser.GetAsync("/logout");
+        await Eventually.TrueAsync(async () => (await analytics.GetEventCountsAsync(Today)).Values.Sum() >= 503, Soon, "the sign-in and the sign-out are written");
+        var counts = await analytics.GetEventCountsAsync(Today);
+        Assert.Equal(1, counts.GetValueOrDefault("created"));
+        Assert.Equal(1, counts.GetValueOrDefault("signed in"));
+        Assert.Equal(1, counts.GetValueOrDefault("signed out"));
+    }
+}
