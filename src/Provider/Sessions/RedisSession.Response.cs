@@ -109,7 +109,7 @@ internal sealed partial class RedisSession
             return;
         }
 
-        if (_identity.IsNew && (_state.Kind == SessionStateKind.Loaded || (_failedCommit is not null && NeedsCommit)))
+        if ((_identity.IsNew || !ReferenceEquals(_identity, _initial)) && (_state.Kind == SessionStateKind.Loaded || (_failedCommit is not null && NeedsCommit)))
         {
             // The middleware's own turn comes right after this, but only once.
             if (!isFirst || !ReferenceEquals(_identity, _initial) || !_tryEstablish())

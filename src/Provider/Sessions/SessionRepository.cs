@@ -6,7 +6,7 @@ using RedisSessions.Storage.Scripts;
 namespace RedisSessions.Sessions;
 
 /// <inheritdoc cref="ISessionRepository"/>
-internal sealed class SessionRepository(SessionHash hash, SessionTimeouts timeouts, SessionKeys keys) : ISessionRepository
+internal sealed class SessionRepository(SessionHash hash, SessionTimeouts timeouts, SessionKeys keys, SessionAddOns addOns) : ISessionRepository
 {
     public async Task<CreatedSession> CreateAsync(IEnumerable<KeyValuePair<string, byte[]>>? fields, TimeSpan? idleTimeout, CancellationToken cancellationToken)
     {
@@ -88,7 +88,13 @@ internal sealed class SessionRepository(SessionHash hash, SessionTimeouts timeou
     public async Task<TimeSpan?> ExtendAsync(string sessionId, TimeSpan by, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(by, TimeSpan.FromMilliseconds(1));
-        return KeyOf(sessionId) is { } key ? await hash.ExtendAsync(key, by).WaitAsync(cancellationToken).ConfigureAwait(false) : null;
+        if (KeyOf(sessionId) is not { } key || await hash.ExtendAsync(key, by).WaitAsync(cancellationToken).ConfigureAwait(false) is not { } life)
+        {
+            return null;
+        }
+
+        addOns.Extended(Guid.Parse(sessionId), life);
+        return life;
     }
 
     public async Task<bool> DestroyAsync(string sessionId, CancellationToken cancellationToken) =>

@@ -33,8 +33,11 @@ internal static class FieldNames
     /// <summary>The user to whom the session is bound.</summary>
     public const string UserId = "@u";
 
-    /// <summary>When it was bound, Unix milliseconds.</summary>
+    /// <summary>When the user's credentials were checked, Unix milliseconds; missing where nobody knows.</summary>
     public const string SignedInAt = "@s";
+
+    /// <summary>The sign-in's random number, which its ticket carries, too: neither is worth anything without the other.</summary>
+    public const string SignInNumber = "@n";
 
     /// <summary>The longest key that Microsoft's session takes, in bytes of UTF-8.</summary>
     public const int KeyLengthLimit = ushort.MaxValue;
