@@ -54,7 +54,7 @@ internal sealed class CreationRate(
 
     /// <summary>What makes a session somebody's says so before it is committed.</summary>
     private static bool IsSignIn(RedisSession session) =>
-        session.GetMetadata(FieldNames.UserId) is not null || session.GetMetadata(FieldNames.SignIn) is not null;
+        session.GetMetadata(FieldNames.UserId) is not null || session.GetMetadata(FieldNames.SignInNumber) is not null;
 
     private string? BucketOf(HttpContext context) => context.User.Identity is { IsAuthenticated: true } identity
         ? $"user {DigestOf(identity, context.User)}"

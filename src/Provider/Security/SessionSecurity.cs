@@ -69,7 +69,7 @@ internal sealed class SessionSecurity(
         }
 
         // Who changed a password is who the request is from; beside a token, the browser's session may be somebody else's.
-        var user = users.Value.UserIdOf(context.User) ?? owner;
+        var user = users.Value.GetUserId(context.User) ?? owner;
         var own = user == owner ? session : null;
         if (own is not null)
         {

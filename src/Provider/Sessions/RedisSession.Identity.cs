@@ -40,17 +40,49 @@ internal sealed partial class RedisSession
         AwaitResponse();
     }
 
-    private SessionIdentity NewIdentity() => new(SessionId.NewSecret(), _store.Keys, isNew: true);
+    private SessionIdentity NewIdentity()
+    {
+        var identity = _next ?? new(SessionId.NewSecret(), _store.Keys, isNew: true);
+        _next = null;
+        return identity;
+    }
+
+    /// <summary>
+    /// Goes on as another session of the same browser, which another of its requests began and whose cookie this response
+    /// sends, too. What this request changed before is not carried over.
+    /// </summary>
+    public Task ContinueAsAsync(string secret, CancellationToken cancellationToken)
+    {
+        if (!CanTellBrowser)
+        {
+            throw new InvalidOperationException("The session cannot be replaced after the response has started.");
+        }
+
+        if (!_initial.IsNew)
+        {
+            EnsureCookieIsOurs();
+        }
+
+        _established = _identity = new(secret, _store.Keys, isNew: false);
+        _content.Reset(null);
+        _move = null;
+        _failedCommit = null;
+        _cookieEnds = false;
+        BeginLoad();
+        AwaitResponse();
+        return LoadAsync(cancellationToken);
+    }
 
     /// <summary>The first step of regeneration: see <see cref="SessionMove"/>.</summary>
     private async Task WriteMovedAsync(SessionMove move, SessionCommit commit, IODeadline deadline, CancellationToken cancellationToken)
     {
         var before = commit.Before!;
-        var whole = SessionDelta.Whole(commit.After(SessionSnapshot.NoVersion, before.CreatedAt));
+        var moved = commit.After(SessionSnapshot.NoVersion, before.CreatedAt);
         var reply = await deadline.WaitAsync(
-            _store.Hash.CommitAsync(_identity.Key, whole, Expected.Anything, _idleTimeout, OwnIdleAfter(commit), before.CreatedAt), cancellationToken).ConfigureAwait(false);
+            _store.Hash.CommitAsync(_identity.Key, SessionDelta.Whole(moved), Expected.Anything, _idleTimeout, OwnIdleAfter(commit), before.CreatedAt), cancellationToken).ConfigureAwait(false);
         move.Own.Add(commit.Delta);
-        if (!await deadline.WaitAsync(move.MayGoOnAsync(_store.Hash), cancellationToken).ConfigureAwait(false))
+        if (!await deadline.WaitAsync(move.MayGoOnAsync(_store.Hash), cancellationToken).ConfigureAwait(false)
+            || !await deadline.WaitAsync(_store.AddOns.MovingAsync(this, moved, move.From.Id).AsTask(), cancellationToken).ConfigureAwait(false))
         {
             await deadline.WaitAsync(_store.Hash.DeleteAsync(_identity.Key), cancellationToken).ConfigureAwait(false);
             _content.PutBack(commit);
@@ -158,14 +190,15 @@ internal sealed partial class RedisSession
     }
 
     /// <summary>As <see cref="Disown"/>, and the session ends for its owner, too. What is sent is not waited for: it is behind this request's load and ahead of every later one.</summary>
-    public void DestroyAndDisown()
+    /// <param name="rejected">Whether it did not match its browser; else its time was over.</param>
+    public void DestroyAndDisown(bool rejected = true)
     {
         var (identity, stored) = (_identity, _state.Stored);
         _store.Copies.Remove(identity.Key);
         _store.Metrics.Destroyed.Add(1);
         _ = DeleteAsync();
-        _store.AddOns.Destroyed(this, identity.Id, stored, rejected: true);
-        _store.Metrics.Rejected.Add(1);
+        _store.AddOns.Destroyed(this, identity.Id, stored, rejected);
+        _store.Metrics.Rejected.Add(rejected ? 1 : 0);
         StartOver(cookieEnds: true);
 
         async Task DeleteAsync()

@@ -335,7 +335,7 @@ internal sealed partial class RedisSession
             switch (await _store.Hash.SlideAsync(key, _idleTimeout, own, _store.AddOns.HeartbeatInterval).ConfigureAwait(false))
             {
                 // Unless the request has ended the session meanwhile: then it is not in use any more.
-                case SlideReply.SlidAndHeartbeatDue when beat.Stored is not null && GoesBy(id.ToString()):
+                case SlideReply.SlidAndHeartbeatDue when beat.Stored is not null && GoesBy(id):
                     _store.AddOns.HeartbeatDue(beat);
                     break;
                 case SlideReply.Missing:

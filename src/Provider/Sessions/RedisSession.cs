@@ -32,6 +32,7 @@ internal sealed partial class RedisSession : ISession
     private readonly SessionContent _content = new();
     private SessionState _state;
     private SessionIdentity _identity;
+    private SessionIdentity? _next;
     private SessionMove? _move;
     private FailedCommit? _failedCommit;
     private ResponseTurn _responseTurn;
@@ -65,7 +66,13 @@ internal sealed partial class RedisSession : ISession
     /// <summary>
     /// Whether the session goes by this id: by its own, or by the one that it had before, until the response tells the browser.
     /// </summary>
-    public bool GoesBy(string id) => _identity.ToString() == id || _move?.From.ToString() == id;
+    public bool GoesBy(Guid id) => _identity.Id == id || _move?.From.Id == id;
+
+    /// <summary>The id that the session gets when its id next changes in this request, for who has to reserve it before.</summary>
+    public Guid NextId => (_next ??= new(SessionId.NewSecret(), _store.Keys, isNew: true)).Id;
+
+    /// <summary>The id that it had before, until the response tells the browser the new one; null if that is the same.</summary>
+    public Guid? FormerId => _move?.From.Id;
 
     /// <summary>What Redis held when this request loaded or last committed; null if there is no such session.</summary>
     public SessionSnapshot? Stored => _state.Stored;

@@ -66,6 +66,13 @@ internal abstract class SessionAddOn
     {
     }
 
+    /// <summary>
+    /// The session is there under its new id, which nobody knows yet, and still is under the old one. What this throws spoils
+    /// the commit, and the browser stays with the old id.
+    /// </summary>
+    /// <returns>False if the session must not go on, because it has ended.</returns>
+    public virtual ValueTask<bool> MovingAsync(RedisSession session, SessionSnapshot moved, Guid oldId) => ValueTask.FromResult(true);
+
     /// <summary>The browser is being told the session's new id, and the old one is no more.</summary>
     public virtual void Regenerated(RedisSession session, Guid oldId)
     {
@@ -84,8 +91,18 @@ internal abstract class SessionAddOn
     {
     }
 
-    /// <summary>A session was revoked by its user or an administrator.</summary>
+    /// <summary>A session was revoked: by its user or an administrator, or for another one's sake at the limit.</summary>
     public virtual void Revoked(string userId, Guid id)
+    {
+    }
+
+    /// <summary>A session was not begun, because its user has the most allowed.</summary>
+    public virtual void LimitReached(string userId, int limit)
+    {
+    }
+
+    /// <summary>A session's life was extended from outside a request.</summary>
+    public virtual void Extended(Guid id, TimeSpan life)
     {
     }
 

@@ -120,6 +120,19 @@ internal sealed class SessionAddOns
         }
     }
 
+    public async ValueTask<bool> MovingAsync(RedisSession session, SessionSnapshot moved, Guid oldId)
+    {
+        foreach (var addOn in _all)
+        {
+            if (!await addOn.MovingAsync(session, moved, oldId).ConfigureAwait(false))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
     public void Regenerated(RedisSession session, Guid oldId)
     {
         foreach (var addOn in _all)
@@ -172,6 +185,36 @@ internal sealed class SessionAddOns
             try
             {
                 addOn.Revoked(userId, id);
+            }
+            catch (Exception exception)
+            {
+                _logger.AddOnFailed(id, exception);
+            }
+        }
+    }
+
+    public void LimitReached(Guid id, string userId, int limit)
+    {
+        foreach (var addOn in _all)
+        {
+            try
+            {
+                addOn.LimitReached(userId, limit);
+            }
+            catch (Exception exception)
+            {
+                _logger.AddOnFailed(id, exception);
+            }
+        }
+    }
+
+    public void Extended(Guid id, TimeSpan life)
+    {
+        foreach (var addOn in _all)
+        {
+            try
+            {
+                addOn.Extended(id, life);
             }
             catch (Exception exception)
             {

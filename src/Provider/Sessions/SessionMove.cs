@@ -36,9 +36,10 @@ internal sealed class SessionMove(SessionIdentity from, SessionSnapshot departed
 
     /// <summary>
     /// Whether credentials were checked since: then the session under the new id stands by itself, and does not end because
-    /// the anonymous one before it did.
+    /// the one before it did.
     /// </summary>
-    private bool IsSignedIn => Own.Metadata.TryGetValue(FieldNames.SignedInAt, out var signedIn) && signedIn is not null;
+    private bool IsSignedIn => Own.Metadata.TryGetValue(FieldNames.SignedInAt, out var signedIn)
+        && signedIn is not null && signedIn != Departed.GetMetadata(FieldNames.SignedInAt);
 
     /// <summary>Whether the session may go on without the old hash.</summary>
     public async Task<bool> MayGoOnAsync(SessionHash hash) => IsSignedIn || await hash.IsThereAsync(From.Key, Departed).ConfigureAwait(false);

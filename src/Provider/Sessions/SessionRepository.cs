@@ -88,7 +88,13 @@ internal sealed class SessionRepository(SessionHash hash, SessionTimeouts timeou
     public async Task<TimeSpan?> ExtendAsync(string sessionId, TimeSpan by, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(by, TimeSpan.FromMilliseconds(1));
-        return KeyOf(sessionId) is { } key ? await hash.ExtendAsync(key, by).WaitAsync(cancellationToken).ConfigureAwait(false) : null;
+        if (KeyOf(sessionId) is not { } key || await hash.ExtendAsync(key, by).WaitAsync(cancellationToken).ConfigureAwait(false) is not { } life)
+        {
+            return null;
+        }
+
+        addOns.Extended(Guid.Parse(sessionId), life);
+        return life;
     }
 
     public async Task<bool> DestroyAsync(string sessionId, CancellationToken cancellationToken)

@@ -33,11 +33,11 @@ internal static class FieldNames
     /// <summary>The user to whom the session is bound.</summary>
     public const string UserId = "@u";
 
-    /// <summary>When the user's credentials were checked, Unix milliseconds.</summary>
+    /// <summary>When the user's credentials were checked, Unix milliseconds; missing where nobody knows.</summary>
     public const string SignedInAt = "@s";
 
-    /// <summary>The random number that a sign-in and its session share.</summary>
-    public const string SignIn = "@n";
+    /// <summary>The sign-in's random number, which its ticket carries, too: neither is worth anything without the other.</summary>
+    public const string SignInNumber = "@n";
 
     /// <summary>Where values are encrypted: what makes version, metadata and values one; see <see cref="FieldCodec"/>.</summary>
     public const string Seal = "@m";

@@ -14,7 +14,7 @@ internal sealed class SessionSnapshot
     private const int SessionOverhead = 600;
 
     // The last millisecond that DateTimeOffset knows, since 1970.
-    private const long LatestTime = 253_402_300_799_999;
+    public const long LatestTime = 253_402_300_799_999;
 
     private readonly KeyValuePair<string, string>[] _metadata;
 

@@ -1,3 +1,6 @@
+using System.Globalization;
+using System.Security.Claims;
+using System.Security.Cryptography;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.Cookies;
 using Microsoft.Extensions.Logging;
@@ -8,32 +11,81 @@ using RedisSessions.Sessions;
 namespace RedisSessions.Users;
 
 /// <summary>
-/// Ties cookie sign-ins to sessions. Signing in binds the session and marks the ticket; from then on the ticket is honoured
-/// only together with a live session of the same user, so that whatever ends the session ends the sign-in.
+/// Ties cookie sign-ins to sessions. Signing in binds the session, and gives it and the ticket the same random number; from then on
+/// the ticket is honoured only together with that session, and not with a later one of the same user, so that whatever ends the
+/// session ends the sign-in.
 /// </summary>
-internal sealed class CookieSignIn(UserBinding binding, UserIndex index, RedisSessionStore store, ILogger<CookieSignIn> logger)
+internal sealed class CookieSignIn(
+    UserBinding binding, UserIndex index, SignInClaims claims, RedisSessionStore store, ILogger<CookieSignIn> logger)
 {
-    // In the ticket, under the application's protection: a sign-in that was bound to a session.
-    private const string BoundMark = ".RedisSessions.bound";
+    private const string AuthenticationTime = "auth_time";
+
+    // A ticket says its times in seconds.
+    private const long TicketPrecision = 1_000;
     private static readonly object KeepSession = new();
+
+    private UserIndexOptions Options => index.Options;
 
     public async Task SigningInAsync(CookieSigningInContext context)
     {
-        if (!Concerns(context.Scheme) || index.Options.UserIdOf(context.Principal) is not { } userId)
+        if (!Concerns(context.Scheme))
         {
             return;
         }
 
+        var (http, ticket) = (context.HttpContext, new SignInTicket(context.Properties));
+        var (former, begunAt) = (ticket.Number, index.Ticks);
+        ticket.SignedInAt ??= AuthenticatedAt(context.Principal) ?? index.Now;
+        var number = SignInTicket.NewNumber();
         try
         {
-            await binding.BindAsync(store.FindOrBegin(context.HttpContext), userId, signIn: true, context.HttpContext.RequestAborted).ConfigureAwait(false);
-            context.Properties.Items[BoundMark] = "1";
+            var (session, userId) = (store.FindOrBegin(http), Options.GetUserId(context.Principal));
+            var isPaired = former is not null && await IsPairedAsync(session, former, http.RequestAborted).ConfigureAwait(false);
+            if (Options.EndSignInWithSession && former is not null && !isPaired)
+            {
+                // A ticket is written again, and its session has ended: nobody has shown any credentials, so the sign-in is as ended as before.
+                return;
+            }
+
+            var bond = new UserBond(userId, context.Scheme.Name)
+            {
+                Number = number,
+                SignedInAt = ticket.SignedInAt,
+                BegunAt = begunAt,
+                Continues = isPaired && session.GetMetadata(UserFields.UserId) == userId,
+                Ends = Options.EndSignInWithSession ? context.Properties.ExpiresUtc?.ToUnixTimeMilliseconds() : null,
+            };
+            var outcome = await binding.BindAsync(session, bond, http.RequestAborted).ConfigureAwait(false);
+            ticket.Number = number;
+            ticket.UnboundSince = outcome == BindOutcome.NotStored ? begunAt : null;
+            if (outcome == BindOutcome.Revoked)
+            {
+                logger.SignInRevoked();
+            }
         }
-        catch (Exception exception) when (RedisAway.Explains(exception) && index.Options.WithoutRedis == SignInWithoutRedis.Keep)
+        catch (Exception exception) when (RedisAway.Explains(exception) && Options.WithoutRedis == SignInWithoutRedis.Keep)
         {
             logger.SignedInWithoutSession(exception);
+            if (former is null)
+            {
+                // It is bound when Redis is back, and ends with that session.
+                ticket.Number = number;
+                ticket.UnboundSince = begunAt;
+            }
         }
     }
+
+    private static async Task<bool> IsPairedAsync(RedisSession session, string number, CancellationToken cancellationToken)
+    {
+        await session.LoadAsync(cancellationToken).ConfigureAwait(false);
+        return session.GetMetadata(UserFields.SignInNumber) == number;
+    }
+
+    /// <summary>The moment at which an identity provider checked the credentials, if it says so.</summary>
+    private long? AuthenticatedAt(ClaimsPrincipal? principal) =>
+        long.TryParse(principal?.FindFirst(AuthenticationTime)?.Value, CultureInfo.InvariantCulture, out var seconds) && seconds > 0 && seconds < index.Now / 1000
+            ? seconds * 1000
+            : null;
 
     public async Task SigningOutAsync(CookieSigningOutContext context)
     {
@@ -45,7 +97,11 @@ internal sealed class CookieSignIn(UserBinding binding, UserIndex index, RedisSe
 
         try
         {
-            await session.DestroyAsync(http.RequestAborted).ConfigureAwait(false);
+            await session.LoadAsync(http.RequestAborted).ConfigureAwait(false);
+            if (session.GetMetadata(UserFields.Scheme) == context.Scheme.Name)
+            {
+                await session.DestroyAsync(http.RequestAborted).ConfigureAwait(false);
+            }
         }
         catch (Exception exception) when (RedisAway.Explains(exception))
         {
@@ -54,57 +110,234 @@ internal sealed class CookieSignIn(UserBinding binding, UserIndex index, RedisSe
         }
     }
 
-    public async Task ValidatePrincipalAsync(CookieValidatePrincipalContext context)
+    /// <summary>Comes before <see cref="ValidatePrincipalAsync"/>: a ticket that cannot be verified is not renewed.</summary>
+    public async Task CheckSlidingExpirationAsync(CookieSlidingExpirationContext context)
     {
-        if (!Concerns(context.Scheme) || !index.Options.EndSignInWithSession || index.Options.UserIdOf(context.Principal) is not { } userId)
+        var http = context.HttpContext;
+        if (!context.ShouldRenew || !EndsWithSession(context.Scheme))
         {
             return;
         }
 
-        var session = store.Find(context.HttpContext);
         try
         {
-            if (session is not null)
-            {
-                await session.LoadAsync(context.HttpContext.RequestAborted).ConfigureAwait(false);
-                if (session.IsAvailable && session.GetMetadata(UserFields.UserId) == userId)
-                {
-                    return;
-                }
-            }
-
-            if (!context.Properties.Items.ContainsKey(BoundMark) && index.Options.AcceptEarlierSignIns && !context.HttpContext.Response.HasStarted)
-            {
-                await binding.BindAsync(session ?? store.FindOrBegin(context.HttpContext), userId, signIn: false, context.HttpContext.RequestAborted).ConfigureAwait(false);
-                context.Properties.Items[BoundMark] = "1";
-                context.ShouldRenew = true;
-                return;
-            }
-
-            await RejectAsync(context, session).ConfigureAwait(false);
+            await (store.Find(http)?.LoadAsync(http.RequestAborted) ?? Task.CompletedTask).ConfigureAwait(false);
+            RequestSignIns.Of(http).Renews(context.Scheme.Name);
         }
         catch (Exception exception) when (RedisAway.Explains(exception))
         {
-            if (index.Options.WithoutRedis == SignInWithoutRedis.Refuse)
+            RequestSignIns.Of(http).CannotVerify(context.Scheme.Name);
+            context.ShouldRenew = false;
+        }
+    }
+
+    public async Task ValidatePrincipalAsync(CookieValidatePrincipalContext context)
+    {
+        if (!EndsWithSession(context.Scheme))
+        {
+            return;
+        }
+
+        var (http, scheme) = (context.HttpContext, context.Scheme.Name);
+        var signIns = RequestSignIns.Of(http);
+        signIns.Met(scheme);
+        try
+        {
+            switch (signIns.IsUnverified(scheme) ? Verdict.Honoured : await VerifyAsync(context, store.Find(http)).ConfigureAwait(false))
+            {
+                case Verdict.Ended:
+                    await RejectAsync(context).ConfigureAwait(false);
+                    break;
+                case Verdict.NotNow:
+                    context.RejectPrincipal();
+                    break;
+            }
+        }
+        catch (Exception exception) when (RedisAway.Explains(exception))
+        {
+            signIns.CannotVerify(scheme);
+        }
+        catch (Exception exception) when (exception is FormatException or CryptographicException)
+        {
+            // The session is there, and nobody can read whose it is.
+            logger.SignInNotVerified(exception);
+            context.RejectPrincipal();
+        }
+
+        if (signIns.IsUnverified(scheme))
+        {
+            context.ShouldRenew = false;
+            if (Options.WithoutRedis == SignInWithoutRedis.Refuse)
             {
                 context.RejectPrincipal();
             }
         }
     }
 
-    private async Task RejectAsync(CookieValidatePrincipalContext context, RedisSession? session)
+    private async Task<Verdict> VerifyAsync(CookieValidatePrincipalContext context, RedisSession? session)
     {
-        context.RejectPrincipal();
-
-        // A request that was under way while its session got a new id carries the old one. The browser has the new cookies by
-        // now, and expiring them in this late answer would sign it out by mistake.
-        if (session is null || !await store.Hash.HasMovedAsync(session.Identity.Id).ConfigureAwait(false))
+        var http = context.HttpContext;
+        var ticket = new SignInTicket(context.Properties);
+        var (userId, isEarlier) = (Options.GetUserId(context.Principal), ticket.Number is null);
+        var number = ticket.Number ?? SignInTicket.DerivedNumber(context);
+        var isUnbound = isEarlier ? Options.AcceptEarlierSignIns : ticket.UnboundSince is not null;
+        if (session is not null && number is not null)
         {
-            context.HttpContext.Items[KeepSession] = true;
-            await context.HttpContext.SignOutAsync(context.Scheme.Name).ConfigureAwait(false);
-            context.HttpContext.Items.Remove(KeepSession);
+            await session.LoadAsync(http.RequestAborted).ConfigureAwait(false);
+            if (Belongs(session, number, userId))
+            {
+                if (isEarlier || isUnbound)
+                {
+                    // The first answer has not reached the browser yet, or never did.
+                    MarkBound(context, number);
+                    _ = index.SendAsync(claims.SettleAsync(number, session.Identity.Secret, EndOf(context)));
+                }
+
+                KeepAsLongAsTicket(context, session);
+                return Verdict.Honoured;
+            }
+        }
+
+        return isUnbound && number is not null && !http.Response.HasStarted
+            ? await BindOnceAsync(context, session, number, userId).ConfigureAwait(false)
+            : Verdict.Ended;
+    }
+
+    private async Task<Verdict> BindOnceAsync(CookieValidatePrincipalContext context, RedisSession? session, string number, string? userId)
+    {
+        var aborted = context.HttpContext.RequestAborted;
+        var (isMine, secret) = await claims.ClaimAsync(number, aborted).ConfigureAwait(false);
+        session ??= store.FindOrBegin(context.HttpContext);
+        context.ShouldRenew = true;
+        if (isMine)
+        {
+            var verdict = await BindClaimedAsync(context, session, number, userId).ConfigureAwait(false);
+            if (verdict != Verdict.Honoured)
+            {
+                return verdict;
+            }
+        }
+        else if (secret is null)
+        {
+            return Verdict.Ended;
+        }
+        else
+        {
+            await session.ContinueAsAsync(secret, aborted).ConfigureAwait(false);
+            if (!Belongs(session, number, userId))
+            {
+                session.Disown();
+                return Verdict.Ended;
+            }
+        }
+
+        MarkBound(context, number);
+        KeepAsLongAsTicket(context, session);
+        return Verdict.Honoured;
+    }
+
+    private async Task<Verdict> BindClaimedAsync(CookieValidatePrincipalContext context, RedisSession session, string number, string? userId)
+    {
+        var ticket = new SignInTicket(context.Properties);
+        var issuedAt = context.Properties.IssuedUtc;
+
+        // A ticket that slides does not say when it was made first.
+        var signedInAt = ticket.SignedInAt ?? AuthenticatedAt(context.Principal) ?? (context.Options.SlidingExpiration ? null : issuedAt?.ToUnixTimeMilliseconds());
+        var bond = new UserBond(userId, context.Scheme.Name)
+        {
+            Number = number,
+            SignedInAt = signedInAt,
+            BegunAt = ticket.UnboundSince ?? issuedAt?.UtcTicks ?? 0,
+            Ends = EndOf(context),
+        };
+        var isSettled = false;
+        try
+        {
+            var outcome = await binding.BindAsync(session, bond, context.HttpContext.RequestAborted).ConfigureAwait(false);
+            if (outcome != BindOutcome.Bound)
+            {
+                return outcome == BindOutcome.Revoked ? Verdict.Ended : Verdict.NotNow;
+            }
+
+            await claims.SettleAsync(number, session.Identity.Secret, EndOf(context)).ConfigureAwait(false);
+            isSettled = true;
+            ticket.SignedInAt ??= signedInAt;
+            return Verdict.Honoured;
+        }
+        catch (SessionLimitReachedException exception)
+        {
+            logger.SessionNotBound(session.Identity.Id, exception);
+            return Verdict.NotNow;
+        }
+        finally
+        {
+            if (!isSettled)
+            {
+                _ = index.SendAsync(claims.ReleaseAsync(number));
+            }
         }
     }
 
-    private bool Concerns(AuthenticationScheme scheme) => !index.Options.ExcludedSchemes.Contains(scheme.Name);
+    private static void MarkBound(CookieValidatePrincipalContext context, string number)
+    {
+        _ = new SignInTicket(context.Properties) { Number = number, UnboundSince = null };
+        context.ShouldRenew = true;
+    }
+
+    /// <summary>A ticket that is renewed keeps its session for as long as it lives itself.</summary>
+    private void KeepAsLongAsTicket(CookieValidatePrincipalContext context, RedisSession session)
+    {
+        if (EndOf(context) is { } end
+            && !(long.TryParse(session.GetMetadata(UserFields.TicketEnd), CultureInfo.InvariantCulture, out var known) && known > end - TicketPrecision))
+        {
+            session.SetMetadata(UserFields.TicketEnd, end.ToString(CultureInfo.InvariantCulture));
+        }
+    }
+
+    /// <summary>When the ticket expires, Unix milliseconds; if it is renewed with this response, the new one.</summary>
+    private long? EndOf(CookieValidatePrincipalContext context)
+    {
+        var (issued, expires) = (context.Properties.IssuedUtc, context.Properties.ExpiresUtc);
+        var isRenewed = context.ShouldRenew || RequestSignIns.Of(context.HttpContext).IsRenewed(context.Scheme.Name);
+        return isRenewed && issued is not null && expires is not null
+            ? index.Now + (long)(expires.Value - issued.Value).TotalMilliseconds
+            : expires?.ToUnixTimeMilliseconds();
+    }
+
+    private static bool Belongs(RedisSession session, string number, string? userId) =>
+        session.GetMetadata(UserFields.SignInNumber) == number && session.GetMetadata(UserFields.UserId) == userId;
+
+    private async Task RejectAsync(CookieValidatePrincipalContext context)
+    {
+        context.RejectPrincipal();
+        var http = context.HttpContext;
+        if (http.Response.HasStarted)
+        {
+            return;
+        }
+
+        // A request that was under way while its session got a new id carries the old one. The browser has the new cookies by
+        // now, and expiring them in this late answer would sign it out by mistake.
+        if (store.Find(http) is not { } session || !await store.Hash.HasMovedAsync(session.Identity.Id).ConfigureAwait(false))
+        {
+            http.Items[KeepSession] = true;
+            await http.SignOutAsync(context.Scheme.Name).ConfigureAwait(false);
+            http.Items.Remove(KeepSession);
+        }
+    }
+
+    private bool EndsWithSession(AuthenticationScheme scheme) => Concerns(scheme) && Options.EndSignInWithSession;
+
+    private bool Concerns(AuthenticationScheme scheme) => !Options.ExcludedSchemes.Contains(scheme.Name);
+
+    private enum Verdict
+    {
+        Honoured,
+
+        /// <summary>The sign-in is over, and so its cookie.</summary>
+        Ended,
+
+        /// <summary>The request is anonymous, and the cookie stays: a later one may be honoured.</summary>
+        NotNow,
+    }
 }

@@ -1,23 +1,24 @@
 using System.Globalization;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using RedisSessions.Diagnostics;
 using RedisSessions.Redis;
 using RedisSessions.Sessions;
 using RedisSessions.Storage;
-using StackExchange.Redis;
 
 namespace RedisSessions.Users;
 
 /// <summary>
-/// Binds sessions to users, and keeps the index current while they are in use. A session is bound at cookie sign-in
-/// (<see cref="CookieSignIn"/>), explicitly, or here: before the endpoint of the first authenticated request, and when an
-/// authenticated request creates it.
+/// Keeps sessions and users together through a session's life. A session is bound at cookie sign-in (<see cref="CookieSignIn"/>),
+/// explicitly, or here: before the endpoint of the first authenticated request, and when an authenticated request creates it. How it is
+/// bound is in <c>UserBinding.Binding.cs</c>.
 /// </summary>
-internal sealed class UserBinding(UserIndex index, SessionTimeouts timeouts, ILogger<UserBinding> logger) : SessionAddOn
+internal sealed partial class UserBinding(
+    UserIndex index, RequestUsers users, SessionTimeouts timeouts, IServiceProvider services, ILogger<UserBinding> logger) : SessionAddOn
 {
-    // Kept with a session that BindAsync is storing: it enters that itself.
-    private static readonly object Entering = new();
+    // Not a constructor argument: this is part of it.
+    private SessionAddOns AddOns => services.GetRequiredService<SessionAddOns>();
 
     public override SessionAddOnOrder Order => SessionAddOnOrder.Owner;
 
@@ -33,108 +34,38 @@ internal sealed class UserBinding(UserIndex index, SessionTimeouts timeouts, ILo
         }
     }
 
-    /// <summary>
-    /// Makes the session the user's under a new id, within the limit, and stores that at once.
-    /// <para>
-    /// Where others are evicted, the session is stored before it is entered: whoever finds its entry to evict it then also
-    /// finds the hash to delete. Being cut off in between leaves a session that its first heartbeat enters. Where new ones
-    /// are rejected, it is entered first, and being cut off leaves an entry without a session, which the next list removes.
-    /// </para>
-    /// </summary>
-    public async Task BindAsync(RedisSession session, string userId, bool signIn, CancellationToken cancellationToken)
+    public override void Loaded(RedisSession session)
     {
-        await session.LoadAsync(cancellationToken).ConfigureAwait(false);
-        if (!session.IsAvailable)
+        // What a user kept in it is read by that user, and so not by whoever comes after the sign-in is over.
+        if (session.Stored?.GetNumber(UserFields.TicketEnd) is { } end && end < timeouts.Now)
         {
-            // Whose it is is not known, and writing to it all the same might give one user's data to another.
-            throw new RedisException("The session could not be read, and so not be bound to a user.");
+            session.DestroyAndDisown(rejected: false);
         }
-
-        var owner = session.GetMetadata(UserFields.UserId);
-        if (owner == userId && !signIn)
-        {
-            return;
-        }
-
-        if (owner is not null && owner != userId)
-        {
-            // Nothing of one user is for another.
-            await session.DestroyAsync(cancellationToken).ConfigureAwait(false);
-        }
-        else
-        {
-            await session.RegenerateIdAsync(cancellationToken).ConfigureAwait(false);
-        }
-
-        session.Keep(this, Entering);
-        var rejects = index.Options is { MaxSessionsPerUser: not null, LimitBehavior: SessionLimitBehavior.RejectNew };
-        if (rejects)
-        {
-            await ReserveAsync(session, userId).ConfigureAwait(false);
-        }
-
-        SetOwner(session.SetMetadata, session.Context, userId);
-        await session.CommitAsync(cancellationToken).ConfigureAwait(false);
-        if (session.State == SessionStateKind.Gone)
-        {
-            // Ended by another request meanwhile: begin afresh rather than leave the user without a session.
-            await session.DestroyAsync(cancellationToken).ConfigureAwait(false);
-            SetOwner(session.SetMetadata, session.Context, userId);
-            await session.CommitAsync(cancellationToken).ConfigureAwait(false);
-        }
-
-        if (!rejects)
-        {
-            await index.EnterNewAsync(userId, session.Identity.Id, session.Life).ConfigureAwait(false);
-        }
-
-        await index.NoteActivityAsync(userId, session.Life).ConfigureAwait(false);
-    }
-
-    private async Task ReserveAsync(RedisSession session, string userId)
-    {
-        if (await index.EnterNewAsync(userId, session.Identity.Id, session.Life).ConfigureAwait(false))
-        {
-            return;
-        }
-
-        // Full; but are they all alive?
-        await index.HealAsync(userId).ConfigureAwait(false);
-        if (!await index.EnterNewAsync(userId, session.Identity.Id, session.Life).ConfigureAwait(false))
-        {
-            throw new SessionLimitReachedException(index.Options.MaxSessionsPerUser!.Value);
-        }
-    }
-
-    private void SetOwner(Action<string, string?> set, HttpContext? context, string userId)
-    {
-        var (address, userAgent) = (UserFields.AddressOf(context), UserFields.UserAgentOf(context));
-        set(UserFields.UserId, userId);
-        set(UserFields.SignedInAt, timeouts.Now.ToString(CultureInfo.InvariantCulture));
-        set(UserFields.SignInAddress, address);
-        set(UserFields.SignInUserAgent, userAgent);
-        set(UserFields.Address, address);
-        set(UserFields.UserAgent, userAgent);
     }
 
     public override ValueTask BeforeEndpointAsync(RedisSession session, HttpContext context)
     {
         // A session that does not exist yet is bound when it is created; a request that stores nothing creates none.
-        if (session.Stored is null || context.Response.HasStarted || index.Options.UserIdOf(context.User) is not { } userId)
+        if (session.Stored is null || context.Response.HasStarted || index.Options.GetUserId(context.User) is not { } userId)
         {
             return ValueTask.CompletedTask;
         }
 
         return session.GetMetadata(UserFields.UserId) == userId
             ? ValueTask.CompletedTask
-            : new ValueTask(BindBeforeEndpointAsync(session, userId));
+            : new ValueTask(BindBeforeEndpointAsync(session, context));
     }
 
-    private async Task BindBeforeEndpointAsync(RedisSession session, string userId)
+    private async Task BindBeforeEndpointAsync(RedisSession session, HttpContext context)
     {
+        if (await users.FindAsync(context).ConfigureAwait(false) is not { } bond || !MayTake(session, bond))
+        {
+            return;
+        }
+
         try
         {
-            await BindAsync(session, userId, signIn: false, CancellationToken.None).ConfigureAwait(false);
+            await BindAsync(session, bond, CancellationToken.None).ConfigureAwait(false);
         }
         catch (Exception exception) when (RedisAway.Explains(exception) || exception is SessionLimitReachedException)
         {
@@ -143,21 +74,70 @@ internal sealed class UserBinding(UserIndex index, SessionTimeouts timeouts, ILo
         }
     }
 
+    /// <summary>
+    /// A sign-in's session ends with the sign-in, and for no token that comes beside it. What another kind of authentication bound goes
+    /// to that one's next user, empty.
+    /// </summary>
+    private static bool MayTake(RedisSession session, UserBond bond) =>
+        session.GetMetadata(UserFields.SignInNumber) is null
+        && (session.GetMetadata(UserFields.UserId) is not { } owner || owner == bond.UserId || session.GetMetadata(UserFields.Scheme) == bond.Scheme);
+
+    public override async ValueTask<bool> MayCreateAsync(RedisSession session)
+    {
+        if (session.Context is not { } context || session.StateOf<Binding>(this) is { IsUnderWay: true })
+        {
+            return true;
+        }
+
+        if (RequestSignIns.Find(context) is { HasUnverified: true })
+        {
+            // Who is not known to be signed in begins nothing.
+            return false;
+        }
+
+        if (await users.FindAsync(context).ConfigureAwait(false) is not { UserId: { } userId } bond)
+        {
+            session.Keep(this, new Binding());
+            return true;
+        }
+
+        var creation = new Binding { Creator = bond, Revocation = await index.FindRevocationAsync(userId).ConfigureAwait(false) };
+        try
+        {
+            await ReserveAsync(userId, new UserEntry(session.Identity.Id, session.Life, creation.Revocation), former: null).ConfigureAwait(false);
+        }
+        catch (SessionLimitReachedException exception)
+        {
+            logger.SessionNotBound(session.Identity.Id, exception);
+            return false;
+        }
+
+        session.Keep(this, creation);
+        return true;
+    }
+
     public override void Committing(RedisSession session, SessionDelta delta)
     {
-        if (session.Stored is null
-            && !delta.Metadata.ContainsKey(UserFields.UserId)
-            && index.Options.UserIdOf(session.Context?.User) is { } userId)
+        if (session.Stored is null && session.StateOf<Binding>(this) is { IsUnderWay: false, Creator: { } bond } creation)
         {
-            SetOwner(delta.SetMetadata, session.Context, userId);
+            Write(delta.SetMetadata, session.Context, bond, creation.Revocation);
         }
     }
 
     public override void Committed(RedisSession session, SessionDelta delta, bool created)
     {
-        if (created && session.StateOf<object>(this) is null && delta.Metadata.TryGetValue(UserFields.UserId, out var userId) && userId is not null)
+        if (session.StateOf<Binding>(this) is { IsUnderWay: true } || session.Stored?.GetMetadata(UserFields.UserId) is not { } userId)
         {
-            _ = index.SendAsync(index.EnterNewAsync(userId, session.Identity.Id, session.Life), index.NoteActivityAsync(userId, session.Life));
+            return;
+        }
+
+        if (created)
+        {
+            _ = index.SendAsync(index.EnterNewOrEndAsync(userId, EntryOf(session, session.Stored)), index.NoteActivityAsync(userId, session.Life));
+        }
+        else if (delta.ChangesTimeouts)
+        {
+            _ = index.SendAsync(index.RefreshOrEndAsync(userId, EntryOf(session, session.Stored)), index.NoteActivityAsync(userId, session.Life));
         }
     }
 
@@ -167,16 +147,36 @@ internal sealed class UserBinding(UserIndex index, SessionTimeouts timeouts, ILo
         {
             _ = index.SendAsync(
                 index.NoteSightAsync(beat.Id, beat.Stored, beat.Address, UserFields.Bounded(beat.UserAgent)),
-                index.RefreshAsync(userId, beat.Id, beat.Life),
+                index.RefreshOrEndAsync(userId, new UserEntry(beat.Id, beat.Life, beat.Stored.GetMetadata(UserFields.Revocation))),
                 index.NoteActivityAsync(userId, beat.Life));
         }
+    }
+
+    /// <summary>
+    /// Waited for, before the old hash goes and the browser learns the new id: whoever revokes all of the user's sessions
+    /// finds the new one from here on, and one who did before is met here.
+    /// </summary>
+    public override async ValueTask<bool> MovingAsync(RedisSession session, SessionSnapshot moved, Guid oldId)
+    {
+        if (session.StateOf<Binding>(this) is { IsUnderWay: true } || moved.GetMetadata(UserFields.UserId) is not { } userId)
+        {
+            return true;
+        }
+
+        if (await index.RefreshAsync(userId, EntryOf(session, moved), oldId).ConfigureAwait(false) != EnterOutcome.Revoked)
+        {
+            return true;
+        }
+
+        await index.EndAsync(userId, oldId.ToString()).ConfigureAwait(false);
+        return false;
     }
 
     public override void Regenerated(RedisSession session, Guid oldId)
     {
         if (session.GetMetadata(UserFields.UserId) is { } userId)
         {
-            _ = index.SendAsync(index.RefreshAsync(userId, session.Identity.Id, session.Life, oldId));
+            _ = index.SendAsync(index.RemoveAsync(userId, oldId.ToString()));
         }
     }
 
@@ -186,5 +186,46 @@ internal sealed class UserBinding(UserIndex index, SessionTimeouts timeouts, ILo
         {
             _ = index.SendAsync(index.RemoveAsync(userId, id.ToString()));
         }
+    }
+
+    public override void EndedById(EndedSession ended)
+    {
+        if (ended.UserId is { } userId)
+        {
+            _ = index.SendAsync(index.RemoveAsync(userId, ended.Id.ToString()));
+        }
+    }
+
+    public override void Extended(Guid id, TimeSpan life) => _ = index.SendAsync(index.ProlongAsync(id, life));
+
+    private static UserEntry EntryOf(RedisSession session, SessionSnapshot stored) =>
+        new(session.Identity.Id, session.Life, stored.GetMetadata(UserFields.Revocation));
+
+    private static void Write(Action<string, string?> set, HttpContext? context, UserBond bond, string? revocation)
+    {
+        var (address, userAgent) = (UserFields.AddressOf(context), UserFields.UserAgentOf(context));
+        set(UserFields.UserId, bond.UserId);
+        set(UserFields.Scheme, bond.Scheme);
+        set(UserFields.SignInNumber, bond.Number);
+        set(UserFields.SignedInAt, bond.SignedInAt?.ToString(CultureInfo.InvariantCulture));
+        set(UserFields.TicketEnd, bond.Ends?.ToString(CultureInfo.InvariantCulture));
+        set(UserFields.Revocation, revocation);
+        set(UserFields.SignInAddress, address);
+        set(UserFields.SignInUserAgent, userAgent);
+        set(UserFields.Address, address);
+        set(UserFields.UserAgent, userAgent);
+    }
+
+    /// <summary>Kept with a request's session.</summary>
+    private sealed class Binding
+    {
+        /// <summary>BindAsync is storing it, and enters it itself.</summary>
+        public bool IsUnderWay { get; init; }
+
+        /// <summary>Whose request creates it; null for nobody's.</summary>
+        public UserBond? Creator { get; init; }
+
+        /// <summary>That user's revocation, before anything was stored.</summary>
+        public string? Revocation { get; init; }
     }
 }

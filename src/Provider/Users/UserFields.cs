@@ -10,6 +10,16 @@ internal static class UserFields
 {
     public const string UserId = FieldNames.UserId;
     public const string SignedInAt = FieldNames.SignedInAt;
+    public const string SignInNumber = FieldNames.SignInNumber;
+
+    /// <summary>The authentication scheme that bound it; missing where nobody knows.</summary>
+    public const string Scheme = "@k";
+
+    /// <summary>When the sign-in's ticket expires, Unix milliseconds: the session is over then, too.</summary>
+    public const string TicketEnd = "@e";
+
+    /// <summary>The user's revocation that it was begun under: see <see cref="UserIndexScripts"/>.</summary>
+    public const string Revocation = "@r";
 
     public const string SignInAddress = "@sa";
     public const string SignInUserAgent = "@sb";

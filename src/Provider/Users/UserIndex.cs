@@ -1,128 +1,265 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using RedisSessions.Diagnostics;
 using RedisSessions.Redis;
+using RedisSessions.Sessions;
 using RedisSessions.Storage;
 using StackExchange.Redis;
 
 namespace RedisSessions.Users;
 
 /// <summary>
-/// The index in Redis: one sorted set of sessions a user, and sharded sorted sets of users by last activity. The session's
-/// own hash is the truth about whose it is; the index only finds it, so every entry that the hash does not confirm goes when
-/// it is met, and every session in use enters itself again at its next heartbeat. Keys are of different slots, so each
-/// step is a command of its own, in an order in which being cut off anywhere leaves what the next read mends.
+/// The index in Redis: one user's sessions (<see cref="UserIndexScripts"/>), and sharded sorted sets of users by last activity. The
+/// session's own hash is the truth about whose it is and whether it lives; the index only finds it. So an entry leaves when its
+/// hash is gone or does not confirm it, and every session in use enters itself again at its next heartbeat. Keys are of different
+/// slots, so each step is a command of its own, in an order in which being cut off anywhere leaves what the next read mends.
+/// User ids are compared as text: a RedisValue takes "007" for 7.
 /// </summary>
-internal sealed class UserIndex(RedisConnection connection, SessionTimeouts timeouts, SessionKeys keys, IOptions<UserIndexOptions> options, ILogger<UserIndex> logger)
+internal sealed class UserIndex(
+    RedisConnection connection,
+    SessionTimeouts timeouts,
+    SessionKeys keys,
+    IOptions<UserIndexOptions> options,
+    IServiceProvider services,
+    ILogger<UserIndex> logger)
 {
+    // What is looked after before a reader answers all the same.
+    private const int MostRounds = 10;
+
     public UserIndexOptions Options => options.Value;
 
+    /// <summary>Unix milliseconds.</summary>
     public long Now => timeouts.Now;
 
-    public string UserKey(string userId) => $"{keys.Prefix}user:{{{userId}}}";
+    /// <summary>The time in UTC ticks.</summary>
+    public long Ticks => timeouts.Clock.GetUtcNow().UtcTicks;
+
+    // Not a constructor argument: the index is part of one of them.
+    private SessionAddOns AddOns => services.GetRequiredService<SessionAddOns>();
+
+    // A hash tag must not be empty, so an id that begins with the closing brace is preceded by a colon, as is one that begins with that.
+    public string UserKey(string userId) => userId[0] is '}' or ':' ? $"{keys.Prefix}user:{{:{userId}}}" : $"{keys.Prefix}user:{{{userId}}}";
 
     public string ShardKey(int shard) => $"{keys.Prefix}users:{shard}";
 
     public string SessionKey(string sessionId) => $"{keys.Prefix}{{{sessionId}}}";
 
+    private RedisKey[] KeysOf(string userId) => UserKey(userId) is var key ? [key, OverKey(key), RevokedKey(key)] : [];
+
+    private static string OverKey(string userKey) => userKey + ":over";
+
+    private static string RevokedKey(string userKey) => userKey + ":revoked";
+
     private string ShardKeyOf(string userId) =>
         ShardKey((int)(BinaryPrimitives.ReadUInt32LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(userId))) % (uint)Options.ActivityShards));
 
-    /// <summary>
-    /// Enters a new session within the limit and ends those that had to go for it, unless new ones are rejected.
-    /// </summary>
-    /// <returns>False if it was rejected.</returns>
-    public Task<bool> EnterNewAsync(string userId, Guid id, TimeSpan life) => EnterAsync(userId, id, life, Options.MaxSessionsPerUser ?? 0, "");
-
-    /// <summary>
-    /// Enters a session that is in use, in place of its former id if it has one. Only a new session makes others go: this is
-    /// sent without being waited for, and may arrive after the session itself has ended.
-    /// </summary>
-    public Task RefreshAsync(string userId, Guid id, TimeSpan life, Guid? formerId = null) => EnterAsync(userId, id, life, 0, formerId?.ToString() ?? "");
-
-    private async Task<bool> EnterAsync(string userId, Guid id, TimeSpan life, int limit, string formerId)
+    /// <summary>When all sessions of a user were revoked last, as a session keeps it; null if they were not, or long ago.</summary>
+    public async Task<string?> FindRevocationAsync(string userId)
     {
-        RedisValue[] values =
-        [
-            Now,
-            Now + (long)(life + Options.RefreshInterval).TotalMilliseconds + timeouts.PrecisionOf(life),
-            id.ToString(),
-            limit,
-            Options.LimitBehavior == SessionLimitBehavior.RejectNew ? 1 : 0,
-            formerId,
-        ];
-        var reply = await EvaluateAsync(UserIndexScripts.Enter, UserKey(userId), values).ConfigureAwait(false);
-        if (reply.Length < 0)
-        {
-            return false;
-        }
-
-        for (var i = 0; i < reply.Length; i++)
-        {
-            await RevokeHashAsync(userId, (string)reply[i]!).ConfigureAwait(false);
-        }
-
-        return true;
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+        return await database.HashGetAsync(RevokedKey(UserKey(userId)), UserIndexScripts.RevokedAt).ConfigureAwait(false);
     }
 
+    /// <summary>From here on no session enters that was begun before, but those that are spared.</summary>
+    public Task MarkRevokedAsync(string userId, IEnumerable<Guid> spared)
+    {
+        // As long as any session of the user may live that the index does not know.
+        var ttl = (Options.ActivityRetention > timeouts.IdleTimeout ? Options.ActivityRetention : timeouts.IdleTimeout) + TimeSpan.FromHours(1);
+        return EvaluateAsync(
+            UserIndexScripts.MarkRevoked,
+            KeysOf(userId),
+            [UserIndexScripts.NewRevocation(Ticks), (long)ttl.TotalMilliseconds, .. spared.Select(static id => (RedisValue)id.ToString())]);
+    }
+
+    /// <summary>Enters a new session within the limit and ends those that had to go for it, unless new ones are rejected.</summary>
+    public Task<EnterOutcome> EnterNewAsync(string userId, UserEntry entry, Guid? former) =>
+        EnterAsync(userId, entry, former, Options.MaxSessionsPerUser ?? 0);
+
+    /// <summary>
+    /// Enters a session that is in use. Only a new session makes others go: this is sent without being waited for, and may
+    /// arrive after the session itself has ended.
+    /// </summary>
+    public Task<EnterOutcome> RefreshAsync(string userId, UserEntry entry, Guid? former = null) => EnterAsync(userId, entry, former, limit: 0);
+
+    /// <summary>As <see cref="RefreshAsync"/>, and ends a session that must not enter any more.</summary>
+    public async Task RefreshOrEndAsync(string userId, UserEntry entry)
+    {
+        if (await RefreshAsync(userId, entry).ConfigureAwait(false) == EnterOutcome.Revoked)
+        {
+            await EndAsync(userId, entry.Id.ToString()).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>As <see cref="EnterNewAsync"/>, and ends a session that must not enter.</summary>
+    public async Task EnterNewOrEndAsync(string userId, UserEntry entry)
+    {
+        if (await EnterNewAsync(userId, entry, former: null).ConfigureAwait(false) != EnterOutcome.Entered)
+        {
+            await EndAsync(userId, entry.Id.ToString()).ConfigureAwait(false);
+        }
+    }
+
+    private async Task<EnterOutcome> EnterAsync(string userId, UserEntry entry, Guid? former, int limit)
+    {
+        for (var round = 0; ; round++)
+        {
+            var rejects = Options.LimitBehavior == SessionLimitBehavior.RejectNew;
+            var arguments = UserIndexScripts.EnterArguments(Now, EndOf(entry.Life), entry, former, limit, rejects, isPatient: round < MostRounds);
+            var reply = await EvaluateAsync(UserIndexScripts.Enter, KeysOf(userId), arguments).ConfigureAwait(false);
+            var (outcome, ids) = UserIndexScripts.EnterReply(reply);
+            if (outcome != EnterOutcome.Overdue)
+            {
+                foreach (var id in ids)
+                {
+                    await EndAsync(userId, (string)id!).ConfigureAwait(false);
+                }
+
+                return outcome;
+            }
+
+            await LookAfterAsync(userId, ids).ConfigureAwait(false);
+        }
+    }
+
+    private long EndOf(TimeSpan life) => Now + (long)(life + Options.RefreshInterval).TotalMilliseconds + timeouts.PrecisionOf(life);
+
+    /// <summary>Removes entries. Their hashes are gone, or somebody else's.</summary>
     public Task RemoveAsync(string userId, params RedisValue[] ids) =>
-        ids.Length == 0 ? Task.CompletedTask : EvaluateAsync(UserIndexScripts.Remove, UserKey(userId), [Now, .. ids]);
+        ids.Length == 0 ? Task.CompletedTask : EvaluateAsync(UserIndexScripts.Remove, KeysOf(userId), [Now, .. ids]);
 
-    public async Task<RevokeResult> RevokeHashAsync(string userId, string sessionId) =>
-        (RevokeResult)(int)await EvaluateAsync(UserIndexScripts.Revoke, SessionKey(sessionId), [userId]).ConfigureAwait(false);
+    /// <summary>Ends one session, if it is the user's, and then removes its entry.</summary>
+    public async Task<RevokeResult> EndAsync(string userId, string sessionId)
+    {
+        var result = await RevokeHashAsync(userId, sessionId).ConfigureAwait(false);
+        await RemoveAsync(userId, sessionId).ConfigureAwait(false);
+        return result;
+    }
 
-    public Task NoteActivityAsync(string userId, TimeSpan life)
+    /// <summary>Deletes a session's hash, if it is the user's, and tells that.</summary>
+    public async Task<RevokeResult> RevokeHashAsync(string userId, string sessionId)
+    {
+        var result = (RevokeResult)(int)await EvaluateAsync(UserIndexScripts.Revoke, [SessionKey(sessionId)], [userId]).ConfigureAwait(false);
+        if (result == RevokeResult.Revoked && Guid.TryParse(sessionId, out var id))
+        {
+            AddOns.Revoked(userId, id);
+        }
+
+        return result;
+    }
+
+    /// <summary>Notes a session that lives longer than its entry says.</summary>
+    public async Task ProlongAsync(Guid id, TimeSpan life)
+    {
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+        string? userId = await database.HashGetAsync(keys.Session(id), UserFields.UserId).ConfigureAwait(false);
+        if (!string.IsNullOrEmpty(userId))
+        {
+            await EvaluateAsync(UserIndexScripts.Prolong, KeysOf(userId), [Now, id.ToString(), EndOf(life)]).ConfigureAwait(false);
+            await NoteAsync(userId, life, "NX").ConfigureAwait(false);
+        }
+    }
+
+    public Task NoteActivityAsync(string userId, TimeSpan life) => NoteAsync(userId, life, "");
+
+    private Task NoteAsync(string userId, TimeSpan life, string how)
     {
         // A user with a live session must be found, however long that lives unused.
         var remembered = life > Options.ActivityRetention ? life : Options.ActivityRetention;
-        return EvaluateAsync(UserIndexScripts.NoteActivity, ShardKeyOf(userId), [Now, userId, (long)(remembered + TimeSpan.FromMinutes(30)).TotalMilliseconds]);
+        return EvaluateAsync(UserIndexScripts.NoteActivity, [ShardKeyOf(userId)], [Now, userId, (long)(remembered + TimeSpan.FromMinutes(30)).TotalMilliseconds, how]);
     }
 
     public Task NoteSightAsync(Guid id, SessionSnapshot session, string address, string userAgent) =>
         EvaluateAsync(
             UserIndexScripts.NoteSight,
-            keys.Session(id),
+            [keys.Session(id)],
             [session.CreatedAt, UserFields.Address, address, UserFields.UserAgent, userAgent]);
 
+    /// <summary>The ids that count, latest used first.</summary>
     public async Task<RedisValue[]> PageAsync(string userId, long first, long last)
     {
-        var reply = await EvaluateAsync(UserIndexScripts.Page, UserKey(userId), [Now, first, last]).ConfigureAwait(false);
-        return (RedisValue[])reply!;
+        for (var round = 0; ; round++)
+        {
+            var reply = await EvaluateAsync(UserIndexScripts.Page, KeysOf(userId), [Now, first, last]).ConfigureAwait(false);
+            var (page, overdue) = UserIndexScripts.PageReply(reply);
+            if (overdue.Length == 0 || round == MostRounds)
+            {
+                return page;
+            }
+
+            await LookAfterAsync(userId, overdue).ConfigureAwait(false);
+        }
     }
 
-    public async Task<long> CountAsync(string userId) =>
-        (long)await EvaluateAsync(UserIndexScripts.Count, UserKey(userId), [Now]).ConfigureAwait(false);
+    public async Task<long> CountAsync(string userId)
+    {
+        for (var round = 0; ; round++)
+        {
+            var reply = await EvaluateAsync(UserIndexScripts.Count, KeysOf(userId), [Now]).ConfigureAwait(false);
+            var (count, overdue) = UserIndexScripts.CountReply(reply);
+            if (overdue.Length == 0 || round == MostRounds)
+            {
+                return count;
+            }
 
-    /// <summary>Removes entries whose session is gone or somebody else's.</summary>
-    public async Task HealAsync(string userId)
+            await LookAfterAsync(userId, overdue).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Every id whose hash may be there, in no order.</summary>
+    public async Task<RedisValue[]> AllAsync(string userId, long first, long last)
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        var ids = await PageAsync(userId, 0, -1).ConfigureAwait(false);
-        var owners = new Task<RedisValue>[ids.Length];
-        for (var i = 0; i < ids.Length; i++)
-        {
-            owners[i] = database.HashGetAsync(SessionKey(ids[i]!), UserFields.UserId);
-        }
+        return await database.SortedSetRangeByRankAsync(OverKey(UserKey(userId)), first, last).ConfigureAwait(false);
+    }
 
-        var stale = new List<RedisValue>();
+    /// <summary>Removes entries whose session is gone or somebody else's.</summary>
+    public async Task HealAsync(string userId) => await LookAfterAsync(userId, await AllAsync(userId, 0, -1).ConfigureAwait(false)).ConfigureAwait(false);
+
+    /// <summary>
+    /// Looks at the hashes of some entries: removes what is dead or somebody else's, keeps what lives for as long as it will, and
+    /// ends what was evicted by a server that did not come to it.
+    /// </summary>
+    private async Task LookAfterAsync(string userId, RedisValue[] ids)
+    {
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+        var owners = Array.ConvertAll(ids, id => database.HashGetAsync(SessionKey((string)id!), UserFields.UserId));
+        var lives = Array.ConvertAll(ids, id => database.KeyTimeToLiveAsync(SessionKey((string)id!)));
+        var dead = new List<RedisValue>();
+        var alive = new List<RedisValue> { Now };
         for (var i = 0; i < ids.Length; i++)
         {
-            if (await owners[i].ConfigureAwait(false) != userId)
+            string? owner = await owners[i].ConfigureAwait(false);
+            if (await lives[i].ConfigureAwait(false) is { } life && string.Equals(owner, userId, StringComparison.Ordinal))
             {
-                stale.Add(ids[i]);
+                alive.Add(ids[i]);
+                alive.Add(Now + (long)(life + Options.RefreshInterval).TotalMilliseconds);
+            }
+            else
+            {
+                dead.Add(ids[i]);
             }
         }
 
-        await RemoveAsync(userId, [.. stale]).ConfigureAwait(false);
+        await RemoveAsync(userId, [.. dead]).ConfigureAwait(false);
+        if (alive.Count == 1)
+        {
+            return;
+        }
+
+        foreach (var id in (RedisValue[])(await EvaluateAsync(UserIndexScripts.Prolong, KeysOf(userId), [.. alive]).ConfigureAwait(false))!)
+        {
+            await EndAsync(userId, (string)id!).ConfigureAwait(false);
+        }
     }
 
-    private async Task<RedisResult> EvaluateAsync(RedisScript script, string key, RedisValue[] values)
+    private async Task<RedisResult> EvaluateAsync(RedisScript script, RedisKey[] keys, RedisValue[] values)
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        return await script.EvaluateAsync(database, [key], values).ConfigureAwait(false);
+        return await script.EvaluateAsync(database, keys, values).ConfigureAwait(false);
     }
 
     /// <summary>Sends writes that no request waits for. One that is lost is made again at the next heartbeat.</summary>

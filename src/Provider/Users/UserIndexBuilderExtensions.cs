@@ -27,12 +27,16 @@ public static class UserIndexBuilderExtensions
             options.Configure(configure);
         }
 
+        services.AddDataProtection();
         services.TryAddSingleton<UserIndex>();
+        services.TryAddSingleton<RequestUsers>();
         services.TryAddSingleton<UserBinding>();
+        services.TryAddSingleton<SignInClaims>();
         services.TryAddSingleton<CookieSignIn>();
         services.TryAddSingleton<IUserSessions, UserSessions>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<SessionAddOn, UserBinding>(provider => provider.GetRequiredService<UserBinding>()));
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IPostConfigureOptions<CookieAuthenticationOptions>, ConfigureCookieSignIn>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<SessionAddOn, LimitEvents>());
+        services.Replace(ServiceDescriptor.Singleton<IOptionsFactory<CookieAuthenticationOptions>, ChainedCookieOptions>());
         services.AddHostedService<UserIndexPruner>();
         return builder;
     }

@@ -1,20 +1,39 @@
 using System.Security.Claims;
+using RedisSessions.Storage;
 
 namespace RedisSessions;
 
 /// <summary>How sessions belong to users. See docs/users.md.</summary>
 public sealed class UserIndexOptions
 {
+    private const string Subject = "sub";
+
     /// <summary>
-    /// The claim that holds the user's id. Default <see langword="null"/>: <see cref="ClaimTypes.NameIdentifier"/>, and
-    /// <see cref="ClaimTypes.Name"/> where that is missing.
+    /// The claim that holds the user's id. Default <see langword="null"/>: <see cref="ClaimTypes.NameIdentifier"/>, else <c>sub</c>, else the
+    /// identity's name.
     /// </summary>
     public string? UserIdClaimType { get; set; }
 
     /// <summary>
-    /// Whether a cookie sign-in ends with its session: a principal is honoured only while its browser's session is alive and
-    /// bound to the same user, so that a revocation, an expiry or a sign-out elsewhere ends the sign-in, and a copied
-    /// authentication cookie is worth nothing after sign-out (OWASP ASVS 5.0, 7.4.1). Default <see langword="true"/>.
+    /// Who a principal is, in place of any claim; it may answer <see langword="null"/> for somebody who has no id. Such a sign-in is
+    /// protected like any other, but nobody can list or revoke it. Called for authenticated principals only. Default
+    /// <see langword="null"/>.
+    /// </summary>
+    public Func<ClaimsPrincipal, string?>? UserIdOf { get; set; }
+
+    /// <summary>
+    /// Whether the issuer of the claim is part of the user's id. Turn it on wherever users come from more than one issuer (tenants,
+    /// several identity providers), for each may have a user 42, and without it they are the same user here. The id then is the
+    /// issuer, percent-encoded, <c>|</c>, and the claim's value: see <see cref="GetUserId"/>. Turning it on signs everybody out
+    /// once. Says nothing about what <see cref="UserIdOf"/> answers. Default <see langword="false"/>.
+    /// </summary>
+    public bool QualifyByIssuer { get; set; }
+
+    /// <summary>
+    /// Whether a cookie sign-in and its session end together: a ticket is honoured only while its browser has the very session that
+    /// its sign-in bound, so that a revocation, an expiry or a sign-out elsewhere ends the sign-in, and a copied authentication
+    /// cookie is worth nothing after sign-out (OWASP ASVS 5.0, 7.4.1); and the session ends when the ticket expires. Default
+    /// <see langword="true"/>.
     /// </summary>
     public bool EndSignInWithSession { get; set; } = true;
 
@@ -23,14 +42,14 @@ public sealed class UserIndexOptions
 
     /// <summary>
     /// Whether cookie sign-ins that were made before this library was installed are accepted and bound to a session the
-    /// first time they are seen, so that installing it signs nobody out. Turn it off once the longest lifetime of the
-    /// authentication cookie has passed: until then such a cookie, if copied, works as it did before. Default
-    /// <see langword="true"/>.
+    /// first time they are seen, so that installing it signs nobody out. Each is bound once, to the browser that shows it first.
+    /// Turn it off once the longest lifetime of the authentication cookie has passed. Default <see langword="true"/>.
     /// </summary>
     public bool AcceptEarlierSignIns { get; set; } = true;
 
     /// <summary>
-    /// Authentication schemes whose cookies are not a user's sign-in. Default: the intermediate cookies of ASP.NET Core
+    /// Authentication schemes, with cookies or without, whose principals are not this site's users: they bind no session and end
+    /// none. Default: the intermediate cookies of ASP.NET Core
     /// Identity (<c>Identity.External</c>, <c>Identity.TwoFactorUserId</c>, <c>Identity.TwoFactorRememberMe</c>).
     /// </summary>
     public ISet<string> ExcludedSchemes { get; } = new HashSet<string>(StringComparer.Ordinal)
@@ -67,18 +86,37 @@ public sealed class UserIndexOptions
     /// </summary>
     public TimeSpan PruneInterval { get; set; } = TimeSpan.FromMinutes(10);
 
-    internal string? UserIdOf(ClaimsPrincipal? principal)
+    /// <summary>
+    /// The id by which a principal's sessions are listed and revoked: what <see cref="IUserSessions"/> takes. An unpaired surrogate in
+    /// it is U+FFFD.
+    /// </summary>
+    /// <param name="principal">The principal.</param>
+    /// <returns><see langword="null"/> for a principal that is not authenticated, or has no id.</returns>
+    public string? GetUserId(ClaimsPrincipal? principal)
     {
         if (principal?.Identity?.IsAuthenticated != true)
         {
             return null;
         }
 
-        var id = UserIdClaimType is { } type
-            ? principal.FindFirstValue(type)
-            : principal.FindFirstValue(ClaimTypes.NameIdentifier) ?? principal.FindFirstValue(ClaimTypes.Name);
-        return string.IsNullOrEmpty(id) ? null : id;
+        var id = UserIdOf is { } function ? function(principal) : IdOf(IdClaimOf(principal));
+        return string.IsNullOrEmpty(id) ? null : Normalize(id);
     }
+
+    /// <summary>A user's id is stored, and so compared, as UTF-8, in which every unpaired surrogate is U+FFFD.</summary>
+    internal static string Normalize(string userId) => FieldNames.Normalize(userId);
+
+    private Claim? IdClaimOf(ClaimsPrincipal principal) => UserIdClaimType is { } type
+        ? principal.FindFirst(type)
+        : principal.FindFirst(ClaimTypes.NameIdentifier)
+            ?? principal.FindFirst(Subject)
+            ?? principal.FindFirst((principal.Identity as ClaimsIdentity)?.NameClaimType ?? ClaimTypes.Name)
+            ?? principal.FindFirst(ClaimTypes.Name);
+
+    // What is escaped has no bar, so no two pairs read alike.
+    private string? IdOf(Claim? claim) => claim is null || !QualifyByIssuer || claim.Value.Length == 0
+        ? claim?.Value
+        : $"{Uri.EscapeDataString(Normalize(claim.Issuer))}|{claim.Value}";
 }
 
 /// <summary>What becomes of a cookie sign-in while the session cannot be read.</summary>
@@ -94,9 +132,12 @@ public enum SignInWithoutRedis
 /// <summary>What happens when a user who has the most sessions allowed signs in once more.</summary>
 public enum SessionLimitBehavior
 {
-    /// <summary>The least recently seen session is revoked.</summary>
+    /// <summary>The least recently used session is revoked.</summary>
     EvictOldest,
 
-    /// <summary>The sign-in throws <see cref="SessionLimitReachedException"/>.</summary>
+    /// <summary>
+    /// The sign-in throws <see cref="SessionLimitReachedException"/>, and the session that the browser has stays as it is. Where an
+    /// authenticated request would create the session, nothing is stored.
+    /// </summary>
     RejectNew,
 }

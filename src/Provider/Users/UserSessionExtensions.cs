@@ -1,4 +1,5 @@
 using Microsoft.Extensions.DependencyInjection;
+using RedisSessions;
 using RedisSessions.Users;
 
 namespace Microsoft.AspNetCore.Http;
@@ -21,6 +22,6 @@ public static class UserSessionExtensions
         ArgumentException.ThrowIfNullOrEmpty(userId);
         var binding = ours.Context?.RequestServices.GetService<UserBinding>()
             ?? throw new InvalidOperationException("The index of users' sessions is not registered. Write services.AddRedisSession(...).AddUserIndex().");
-        return binding.BindAsync(ours, userId, signIn: false, cancellationToken);
+        return binding.BindAsync(ours, new UserBond(UserIndexOptions.Normalize(userId), Scheme: null), cancellationToken);
     }
 }

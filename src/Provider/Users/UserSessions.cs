@@ -16,7 +16,6 @@ internal sealed class UserSessions(
     UserBinding binding,
     RedisConnection connection,
     SessionTimeouts timeouts,
-    SessionAddOns addOns,
     IHttpContextAccessor contexts) : IUserSessions
 {
     private const int BatchSize = 500;
@@ -25,7 +24,7 @@ internal sealed class UserSessions(
     private static readonly RedisValue[] Described =
     [
         UserFields.UserId, FieldNames.Created, FieldNames.IdleTimeout, FieldNames.LastSeen, UserFields.SignedInAt,
-        UserFields.SignInAddress, UserFields.SignInUserAgent, UserFields.Address, UserFields.UserAgent,
+        UserFields.SignInAddress, UserFields.SignInUserAgent, UserFields.Address, UserFields.UserAgent, UserFields.TicketEnd,
     ];
 
     private RedisSession? Current => contexts.HttpContext?.Features.Get<ISessionFeature>()?.Session as RedisSession;
@@ -35,12 +34,12 @@ internal sealed class UserSessions(
         ArgumentException.ThrowIfNullOrEmpty(userId);
         var session = Current ?? throw new InvalidOperationException(
             "There is no request with a session on Redis. Call this within a request, after UseSession() and AddRedisSession().");
-        return binding.BindAsync(session, userId, signIn: false, cancellationToken);
+        return binding.BindAsync(session, new UserBond(UserIndexOptions.Normalize(userId), Scheme: null), cancellationToken);
     }
 
     public async Task<IReadOnlyList<UserSession>> ListAsync(string userId, int skip, int take, CancellationToken cancellationToken)
     {
-        ArgumentException.ThrowIfNullOrEmpty(userId);
+        userId = Checked(userId);
         ArgumentOutOfRangeException.ThrowIfNegative(skip);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(take);
         var ids = await index.PageAsync(userId, skip, (long)skip + take - 1).WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -60,13 +59,13 @@ internal sealed class UserSessions(
         {
             var values = await fields[i].WaitAsync(cancellationToken).ConfigureAwait(false);
             var life = await lives[i].WaitAsync(cancellationToken).ConfigureAwait(false);
-            if (values[0] == userId && life is { } ttl)
-            {
-                sessions.Add(Describe(ids[i]!, values, ttl));
-            }
-            else
+            if (life is not { } ttl || !string.Equals((string?)values[0], userId, StringComparison.Ordinal))
             {
                 stale.Add(ids[i]);
+            }
+            else if (Describe(ids[i]!, values, ttl) is var session && session.ExpiresAt > timeouts.Clock.GetUtcNow())
+            {
+                sessions.Add(session);
             }
         }
 
@@ -81,74 +80,75 @@ internal sealed class UserSessions(
         var lastSeen = timeouts.LastSeen(ttl, Milliseconds(values[2]), Milliseconds(values[3]));
         var created = DateTimeOffset.UnixEpoch + (Milliseconds(values[1]) ?? TimeSpan.Zero);
         var userAgent = TextOf(values[8]);
+        var expires = now + ttl;
+        if (Milliseconds(values[9]) is { } ticket && DateTimeOffset.UnixEpoch + ticket < expires)
+        {
+            expires = DateTimeOffset.UnixEpoch + ticket;
+        }
+
         return new UserSession(
             id,
             created,
             Milliseconds(values[4]) is { } signedIn ? DateTimeOffset.UnixEpoch + signedIn : created,
             lastSeen,
-            now + ttl,
+            expires,
             TextOf(values[5]),
             TextOf(values[6]),
             TextOf(values[7]),
             userAgent,
             UserAgents.DeviceName(userAgent),
-            Current is { } current && current.GoesBy(id));
+            Current is { } current && Guid.TryParse(id, out var guid) && current.GoesBy(guid));
     }
 
     private static TimeSpan? Milliseconds(RedisValue value) =>
-        long.TryParse(value.ToString(), CultureInfo.InvariantCulture, out var milliseconds) ? TimeSpan.FromMilliseconds(milliseconds) : null;
+        long.TryParse(value.ToString(), CultureInfo.InvariantCulture, out var milliseconds) && milliseconds is >= 0 and <= SessionSnapshot.LatestTime
+            ? TimeSpan.FromMilliseconds(milliseconds)
+            : null;
 
     private static string? TextOf(RedisValue value) => value.IsNullOrEmpty ? null : value.ToString();
 
     public Task<long> CountAsync(string userId, CancellationToken cancellationToken)
     {
-        ArgumentException.ThrowIfNullOrEmpty(userId);
+        userId = Checked(userId);
         return index.CountAsync(userId).WaitAsync(cancellationToken);
+    }
+
+    private static string Checked(string userId)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(userId);
+        return UserIndexOptions.Normalize(userId);
     }
 
     public async Task<RevokeResult> RevokeAsync(string userId, string sessionId, CancellationToken cancellationToken)
     {
-        ArgumentException.ThrowIfNullOrEmpty(userId);
+        userId = Checked(userId);
         ArgumentException.ThrowIfNullOrEmpty(sessionId);
-        if (!SessionId.TryParse(sessionId, out var id))
-        {
-            return RevokeResult.NotFound;
-        }
-
-        var result = await RevokeHashAsync(userId, id.ToString()).WaitAsync(cancellationToken).ConfigureAwait(false);
-        await index.RemoveAsync(userId, id.ToString()).WaitAsync(cancellationToken).ConfigureAwait(false);
-        return result;
-    }
-
-    private async Task<RevokeResult> RevokeHashAsync(string userId, string id)
-    {
-        var result = await index.RevokeHashAsync(userId, id).ConfigureAwait(false);
-        if (result == RevokeResult.Revoked && Guid.TryParse(id, out var session))
-        {
-            addOns.Revoked(userId, session);
-        }
-
-        return result;
+        return SessionId.TryParse(sessionId, out var id)
+            ? await index.EndAsync(userId, id.ToString()).WaitAsync(cancellationToken).ConfigureAwait(false)
+            : RevokeResult.NotFound;
     }
 
     public async Task<long> RevokeAllAsync(string userId, string? exceptSessionId, CancellationToken cancellationToken)
     {
-        ArgumentException.ThrowIfNullOrEmpty(userId);
-        // The present session may be on its way to another id: sparing it by either spares both.
-        var current = exceptSessionId is not null && Current is { } session && session.GoesBy(exceptSessionId) ? session : null;
+        userId = Checked(userId);
+        var spared = SparedBy(exceptSessionId);
+
+        // First: what enters from here on was begun after this, and what entered before is found below.
+        await index.MarkRevokedAsync(userId, spared).WaitAsync(cancellationToken).ConfigureAwait(false);
         long revoked = 0;
         var kept = 0;
         while (true)
         {
-            var ids = await index.PageAsync(userId, kept, kept + BatchSize - 1).WaitAsync(cancellationToken).ConfigureAwait(false);
+            var ids = await index.AllAsync(userId, kept, kept + BatchSize - 1).WaitAsync(cancellationToken).ConfigureAwait(false);
             if (ids.Length == 0)
             {
                 return revoked;
             }
 
-            var batch = Array.FindAll(ids, id => id != exceptSessionId && current?.GoesBy(id!) != true);
+            var batch = Array.FindAll(ids, id => !Guid.TryParse((string)id!, out var guid) || !spared.Contains(guid));
             kept += ids.Length - batch.Length;
-            var results = await Task.WhenAll(Array.ConvertAll(batch, id => RevokeHashAsync(userId, id!))).WaitAsync(cancellationToken).ConfigureAwait(false);
+            var results = await Task.WhenAll(Array.ConvertAll(batch, id => index.RevokeHashAsync(userId, (string)id!)))
+                .WaitAsync(cancellationToken).ConfigureAwait(false);
             foreach (var result in results)
             {
                 revoked += result == RevokeResult.Revoked ? 1 : 0;
@@ -156,6 +156,27 @@ internal sealed class UserSessions(
 
             await index.RemoveAsync(userId, batch).WaitAsync(cancellationToken).ConfigureAwait(false);
         }
+    }
+
+    /// <summary>The present session may be on its way to another id: sparing it by either spares both.</summary>
+    private HashSet<Guid> SparedBy(string? exceptSessionId)
+    {
+        if (!SessionId.TryParse(exceptSessionId, out var except))
+        {
+            return [];
+        }
+
+        var spared = new HashSet<Guid> { except };
+        if (Current is { } current && current.GoesBy(except))
+        {
+            spared.Add(current.Identity.Id);
+            if (current.FormerId is { } former)
+            {
+                spared.Add(former);
+            }
+        }
+
+        return spared;
     }
 
     public async Task<RevokeEveryoneProgress> RevokeEveryoneAsync(IProgress<RevokeEveryoneProgress>? progress, CancellationToken cancellationToken)

@@ -43,7 +43,7 @@ internal sealed class RecentSignInHandler(
         var isOwner = false;
         foreach (var identity in principal.Identities)
         {
-            if (users.Value.UserIdOf(new ClaimsPrincipal(identity)) is { } userId)
+            if (users.Value.GetUserId(new ClaimsPrincipal(identity)) is { } userId)
             {
                 if (userId != owner)
                 {

@@ -1,0 +1,124 @@
+using RedisSessions.Sessions;
+using StackExchange.Redis;
+
+namespace RedisSessions.Users;
+
+// How a session is bound.
+internal sealed partial class UserBinding
+{
+    /// <summary>
+    /// Makes the session the user's under a new id, within the limit, and stores that at once. Nothing changes where the limit does
+    /// not allow it.
+    /// <para>
+    /// The user's revocation is read first and kept with the session. A session is stored before it is entered: whoever finds its
+    /// entry then also finds the hash to delete, and whoever revoked all sessions in between is met when it enters. Being cut off in
+    /// between leaves a session that its first heartbeat enters. Where new ones are rejected, its place is taken before anything is
+    /// stored, and being cut off leaves an entry without a session, which the next list removes.
+    /// </para>
+    /// </summary>
+    /// <exception cref="SessionLimitReachedException">The user has the most sessions allowed, and new ones are rejected.</exception>
+    public async Task<BindOutcome> BindAsync(RedisSession session, UserBond bond, CancellationToken cancellationToken)
+    {
+        await session.LoadAsync(cancellationToken).ConfigureAwait(false);
+        if (!session.IsAvailable)
+        {
+            // Whose it is is not known, and writing to it all the same might give one user's data to another.
+            throw new RedisException("The session could not be read, and so not be bound to a user.");
+        }
+
+        var owner = session.GetMetadata(UserFields.UserId);
+        if (owner is not null && owner == bond.UserId && !bond.IsSignIn)
+        {
+            return BindOutcome.Unchanged;
+        }
+
+        var revocation = bond.Continues ? session.GetMetadata(UserFields.Revocation)
+            : bond.UserId is null ? null
+            : await index.FindRevocationAsync(bond.UserId).ConfigureAwait(false);
+        if (!bond.Continues && revocation is not null && bond.BegunAt < UserIndexScripts.TimeOf(revocation))
+        {
+            return BindOutcome.Revoked;
+        }
+
+        // Nothing of one user is for another.
+        var startsOver = owner is not null && owner != bond.UserId;
+        Guid? former = startsOver || session.Stored is null ? null : session.FormerId ?? session.Identity.Id;
+        if (bond.UserId is not null)
+        {
+            var id = startsOver || !session.Identity.IsNew ? session.NextId : session.Identity.Id;
+            await ReserveAsync(bond.UserId, new UserEntry(id, session.Life, revocation), former).ConfigureAwait(false);
+        }
+
+        session.Keep(this, new Binding { IsUnderWay = true });
+        try
+        {
+            await (startsOver ? session.DestroyAsync(cancellationToken) : session.RegenerateIdAsync(cancellationToken)).ConfigureAwait(false);
+            await StoreAsync(session, bond, revocation, cancellationToken).ConfigureAwait(false);
+            if (session.State == SessionStateKind.Gone)
+            {
+                if (bond.Continues)
+                {
+                    return BindOutcome.Revoked;
+                }
+
+                // Ended by another request meanwhile: begin afresh rather than leave the user without a session.
+                await session.DestroyAsync(cancellationToken).ConfigureAwait(false);
+                await StoreAsync(session, bond, revocation, cancellationToken).ConfigureAwait(false);
+            }
+
+            return session.Stored is null ? BindOutcome.NotStored : await EnterAsync(session, bond.UserId, former, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            session.Keep(this, new Binding());
+        }
+    }
+
+    private static Task StoreAsync(RedisSession session, UserBond bond, string? revocation, CancellationToken cancellationToken)
+    {
+        Write(session.SetMetadata, session.Context, bond, revocation);
+        return session.CommitAsync(cancellationToken);
+    }
+
+    private async Task<BindOutcome> EnterAsync(RedisSession session, string? userId, Guid? former, CancellationToken cancellationToken)
+    {
+        if (userId is null)
+        {
+            return BindOutcome.Bound;
+        }
+
+        var outcome = await index.EnterNewAsync(userId, EntryOf(session, session.Stored!), former).ConfigureAwait(false);
+        if (outcome == EnterOutcome.Entered)
+        {
+            await index.NoteActivityAsync(userId, session.Life).ConfigureAwait(false);
+            return BindOutcome.Bound;
+        }
+
+        await session.DestroyAsync(cancellationToken).ConfigureAwait(false);
+        return outcome == EnterOutcome.Full ? throw LimitReached(session.Identity.Id, userId) : BindOutcome.Revoked;
+    }
+
+    /// <summary>Takes a place in the index, where new sessions are rejected at the limit.</summary>
+    private async Task ReserveAsync(string userId, UserEntry entry, Guid? former)
+    {
+        if (index.Options is not { MaxSessionsPerUser: not null, LimitBehavior: SessionLimitBehavior.RejectNew }
+            || await index.EnterNewAsync(userId, entry, former).ConfigureAwait(false) != EnterOutcome.Full)
+        {
+            return;
+        }
+
+        // Full; but are they all alive?
+        await index.HealAsync(userId).ConfigureAwait(false);
+        if (await index.EnterNewAsync(userId, entry, former).ConfigureAwait(false) == EnterOutcome.Full)
+        {
+            throw LimitReached(entry.Id, userId);
+        }
+    }
+
+    private SessionLimitReachedException LimitReached(Guid id, string userId)
+    {
+        var limit = index.Options.MaxSessionsPerUser!.Value;
+        AddOns.LimitReached(id, userId, limit);
+        return new SessionLimitReachedException(limit);
+    }
+}

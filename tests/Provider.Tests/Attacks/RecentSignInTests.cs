@@ -1,0 +1,143 @@
+using System.Net;
+using RedisSessions.Tests.Users;
+
+namespace RedisSessions.Tests.Attacks;
+
+/// <summary>
+/// Finding 4: <c>[RequireRecentSignIn]</c> asks when this user's credentials were checked, in this user's session. Nothing but
+/// that moment counts, however fresh a session or a ticket is.
+/// </summary>
+public sealed class RecentSignInTests(InProcessGarnet server) : AttackTest(server)
+{
+    private static readonly TimeSpan NotRecent = TimeSpan.FromMinutes(6);
+
+    [Fact]
+    public async Task A_stolen_bearer_is_not_recent_beside_a_fresh_session_of_the_attackers_own()
+    {
+        var site = await StartAttackedAsync();
+        var attacker = site.NewBrowser();
+        await attacker.GetAsync("/login/eve");
+        BearerHandler.Use(attacker, "ada");
+        Assert.NotEqual(HttpStatusCode.OK, await StatusAsync(attacker, "/api/transfer"));
+    }
+
+    [Fact]
+    public async Task A_bearer_that_creates_a_session_has_shown_no_credentials()
+    {
+        var site = await StartAttackedAsync();
+        var attacker = site.NewBrowser();
+        BearerHandler.Use(attacker, "ada");
+        await attacker.GetAsync("/api/set/a/1");
+        Assert.NotEqual(HttpStatusCode.OK, await StatusAsync(attacker, "/api/transfer"));
+    }
+
+    [Fact]
+    public async Task A_bearer_that_takes_over_an_anonymous_session_has_shown_no_credentials()
+    {
+        var site = await StartAttackedAsync();
+        var attacker = site.NewBrowser();
+        await attacker.GetAsync("/set/a/1");
+        BearerHandler.Use(attacker, "ada");
+        await attacker.GetAsync("/api/whoami");
+        Assert.NotEqual(HttpStatusCode.OK, await StatusAsync(attacker, "/api/transfer"));
+    }
+
+    [Fact]
+    public async Task A_sign_in_from_before_the_library_is_as_old_as_its_ticket()
+    {
+        var clock = StopClock();
+        var before = await StartAsync(SignInSite.Map, services: SignInSite.AddServices);
+        var browser = before.NewBrowser();
+        await browser.GetAsync("/login/ada");
+        clock.Advance(NotRecent);
+        var site = await StartAttackedAsync();
+        site.TakeOver(browser);
+        Assert.Equal("ada", await browser.GetAsync("/whoami"));
+        Assert.NotEqual(HttpStatusCode.OK, await StatusAsync(browser, "/transfer"));
+    }
+
+    [Fact]
+    public async Task A_new_session_beside_an_old_ticket_is_not_a_sign_in()
+    {
+        var clock = StopClock();
+        var site = await StartAttackedAsync(o => o.EndSignInWithSession = false);
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/login/ada");
+        clock.Advance(NotRecent);
+        Assert.NotEqual(HttpStatusCode.OK, await StatusAsync(browser, "/transfer"));
+
+        var thief = site.NewBrowser();
+        thief.SetCookie(SignInSite.AuthCookie, browser.Cookies[SignInSite.AuthCookie]);
+        await thief.GetAsync("/set/a/1");
+        Assert.Equal("ada", await thief.GetAsync("/whoami"));
+        Assert.NotEqual(HttpStatusCode.OK, await StatusAsync(thief, "/transfer"));
+    }
+
+    [Fact]
+    public async Task Writing_the_ticket_again_does_not_renew_its_age()
+    {
+        var clock = StopClock();
+        var site = await StartAttackedAsync();
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/login/ada");
+        clock.Advance(NotRecent);
+        await browser.GetAsync("/refresh");
+        Assert.Equal("ada", await browser.GetAsync("/whoami"));
+        Assert.Equal(HttpStatusCode.Redirect, await StatusAsync(browser, "/transfer"));
+
+        // The password again is what renews it.
+        await browser.GetAsync("/login/ada");
+        Assert.Equal("sent", await browser.GetAsync("/transfer"));
+    }
+
+    [Fact]
+    public async Task Identitys_RefreshSignInAsync_does_not_renew_the_age_of_the_sign_in()
+    {
+        var clock = StopClock();
+        var site = await StartAttackedAsync(map: IdentitySite.Map, services: IdentitySite.AddServices);
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/register/ada");
+        await browser.GetAsync("/login/ada");
+        Assert.Equal("sent", await browser.GetAsync("/transfer"));
+        clock.Advance(NotRecent);
+        await browser.GetAsync("/refresh");
+        Assert.Equal("ada", await browser.GetAsync("/whoami"));
+        Assert.Equal(HttpStatusCode.Redirect, await StatusAsync(browser, "/transfer"));
+        await browser.GetAsync("/login/ada");
+        Assert.Equal("sent", await browser.GetAsync("/transfer"));
+    }
+
+    [Fact]
+    public async Task A_single_sign_on_is_as_old_as_its_auth_time()
+    {
+        var clock = StopClock();
+        var site = await StartAttackedAsync(map: app =>
+        {
+            CookieSite.Map(app);
+            OidcSite.Map(app);
+        });
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/oidc-sso/4711/60");
+        Assert.Equal("4711", await browser.GetAsync("/whoami"));
+        Assert.Equal(HttpStatusCode.Redirect, await StatusAsync(browser, "/transfer"));
+        await browser.GetAsync("/oidc-sso/4711/1");
+        Assert.Equal("sent", await browser.GetAsync("/transfer"));
+        clock.Advance(TimeSpan.FromMinutes(4.5));
+        Assert.Equal(HttpStatusCode.Redirect, await StatusAsync(browser, "/transfer"));
+    }
+
+    /// <summary>What the device list says is the same moment.</summary>
+    [Fact]
+    public async Task The_list_says_when_credentials_were_checked()
+    {
+        var clock = StopClock();
+        var site = await StartAttackedAsync();
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/login/ada");
+        var signedInAt = Assert.Single(await Users(site).ListAsync("ada")).SignedInAt;
+        clock.Advance(NotRecent);
+        await browser.GetAsync("/refresh");
+        await browser.GetAsync("/regenerate");
+        Assert.Equal(signedInAt, Assert.Single(await Users(site).ListAsync("ada")).SignedInAt);
+    }
+}

@@ -1,0 +1,79 @@
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Authentication.Cookies;
+using RedisSessions.Tests.Users;
+
+namespace RedisSessions.Tests.Attacks;
+
+/// <summary>Finding 18: what a signed-in user kept in the session is read by that user, and so not after the ticket has expired.</summary>
+public sealed class TicketExpiryTests(InProcessGarnet server) : AttackTest(server)
+{
+    private Task<Site> StartWithTicketAsync(bool sliding, TimeSpan? ticket = null) => StartAttackedAsync(
+        map: app =>
+        {
+            CookieSite.Map(app);
+            app.MapGet("/login-for/{user}/{minutes:int}", (HttpContext context, string user, int minutes, TimeProvider clock) => context.SignInAsync(
+                SignInSite.PrincipalOf(user),
+                new AuthenticationProperties { ExpiresUtc = clock.GetUtcNow() + TimeSpan.FromMinutes(minutes) }));
+        },
+        services: services =>
+        {
+            CookieSite.AddServices(services);
+            services.Configure<CookieAuthenticationOptions>(
+                CookieAuthenticationDefaults.AuthenticationScheme,
+                o => (o.ExpireTimeSpan, o.SlidingExpiration) = (ticket ?? TimeSpan.FromMinutes(10), sliding));
+        });
+
+    [Theory]
+    [InlineData("/login/ada")]
+    [InlineData("/login-for/ada/10")]
+    public async Task After_the_ticket_has_expired_an_anonymous_request_reads_nothing_of_the_users(string signIn)
+    {
+        var clock = StopClock();
+        var site = await StartWithTicketAsync(sliding: false, signIn == "/login/ada" ? null : TimeSpan.FromDays(14));
+        var browser = site.NewBrowser();
+        await browser.GetAsync(signIn);
+        await browser.GetAsync("/set/secret/diary");
+        clock.Advance(TimeSpan.FromMinutes(9));
+        Assert.Equal("diary", await browser.GetAsync("/get/secret"));
+        clock.Advance(TimeSpan.FromMinutes(2));
+        Assert.Equal("", await browser.GetAsync("/whoami"));
+        Assert.Equal("", await browser.GetAsync("/get/secret"));
+        Assert.Equal("", await browser.GetAsync("/owner"));
+    }
+
+    /// <summary>The user sat down at a shared machine and went away; whoever comes next must find an empty shop.</summary>
+    [Fact]
+    public async Task What_an_anonymous_request_sets_after_that_is_not_the_users()
+    {
+        var clock = StopClock();
+        var site = await StartWithTicketAsync(sliding: false);
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/login/ada");
+        await browser.GetAsync("/set/secret/diary");
+        clock.Advance(TimeSpan.FromMinutes(11));
+        await browser.GetAsync("/set/cart/tea");
+        Assert.Equal("cart", await browser.GetAsync("/keys"));
+        Assert.Empty(await Users(site).ListAsync("ada"));
+    }
+
+    [Fact]
+    public async Task A_sliding_ticket_keeps_the_session_as_long_as_it_is_used_and_no_longer()
+    {
+        var clock = StopClock();
+        var site = await StartWithTicketAsync(sliding: true);
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/login/ada");
+        await browser.GetAsync("/set/secret/diary");
+        for (var i = 0; i < 10; i++)
+        {
+            clock.Advance(TimeSpan.FromMinutes(6));
+            Assert.Equal("ada", await browser.GetAsync("/whoami"));
+            Assert.Equal("diary", await browser.GetAsync("/get/secret"));
+        }
+
+        Assert.Single(await Users(site).ListAsync("ada"));
+        clock.Advance(TimeSpan.FromMinutes(11));
+        Assert.Equal("", await browser.GetAsync("/whoami"));
+        Assert.Equal("", await browser.GetAsync("/get/secret"));
+    }
+}

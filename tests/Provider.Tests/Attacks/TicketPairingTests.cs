@@ -1,0 +1,168 @@
+using RedisSessions.Tests.Users;
+
+namespace RedisSessions.Tests.Attacks;
+
+/// <summary>A ticket and its session belong together: one of them without the other, or beside another's, is worth nothing.</summary>
+public sealed class TicketPairingTests(InProcessGarnet server) : AttackTest(server)
+{
+    private static readonly TimeSpan Slow = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>Finding 1. Redis is slow for a moment, just while the ticket is validated, and quick again when the page runs.</summary>
+    [Theory]
+    [InlineData("/set/a/1")]
+    [InlineData("/api/set/a/1")]
+    public async Task A_revoked_cookie_does_not_come_back_to_life_in_a_hiccup_of_redis(string page)
+    {
+        using var proxy = new RedisProxy(Server.Address);
+        Gate? gate = null;
+        var healthy = await StartAttackedAsync();
+        var slow = await StartAsync(
+            app =>
+            {
+                SignInSite.Map(app);
+                app.MapGet("/api/set/{key}/{value}", (HttpContext context, string key, string value) => context.Session.SetString(key, value)).RequireAuthorization();
+            },
+            redis: proxy.Address,
+            services: services =>
+            {
+                CookieSite.AddServices(services);
+                services.AddSession(o => o.IOTimeout = Slow);
+            },
+            addOns: builder => builder.AddUserIndex(),
+            beforeSession: app => app.UseAuthentication().Use((context, next) =>
+            {
+                // Validation is over; from here on Redis is quick.
+                gate?.Open();
+                return next(context);
+            }),
+            afterSession: app => app.UseRouting().UseAuthorization());
+        await slow.NewBrowser().GetAsync("/login/warm");
+
+        var browser = healthy.NewBrowser();
+        await browser.GetAsync("/login/ada");
+        var revoked = browser.Copy();
+        Assert.Equal(1, await Users(healthy).RevokeAllAsync("ada"));
+
+        gate = new Gate(proxy);
+        slow.TakeOver(revoked);
+        await StatusAsync(revoked, page);
+        gate.Open();
+
+        healthy.TakeOver(revoked);
+        Assert.Equal("", await revoked.GetAsync("/whoami"));
+        Assert.Empty(await Users(healthy).ListAsync("ada"));
+        Assert.Equal(0, await Users(healthy).CountAsync("ada"));
+    }
+
+    /// <summary>Finding 2. The old ticket says what the user was then.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task An_earlier_ticket_is_worth_nothing_beside_a_later_session_of_the_same_user(bool signsOut)
+    {
+        var site = await StartAttackedAsync();
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/login/ada/admin");
+        var old = browser.Cookies[SignInSite.AuthCookie];
+        if (signsOut)
+        {
+            await browser.GetAsync("/logout");
+        }
+
+        await browser.GetAsync("/login/ada/reader");
+        var replay = browser.Copy();
+        replay.SetCookie(SignInSite.AuthCookie, old);
+        Assert.Equal("", await replay.GetAsync("/role"));
+        Assert.Equal("", await replay.GetAsync("/whoami"));
+        Assert.Equal("reader", await browser.GetAsync("/role"));
+    }
+
+    /// <summary>Finding 2, between two browsers of one user.</summary>
+    [Fact]
+    public async Task A_ticket_is_worth_nothing_beside_the_session_of_the_same_user_in_another_browser()
+    {
+        var site = await StartAttackedAsync();
+        var (office, home) = (site.NewBrowser(), site.NewBrowser());
+        await office.GetAsync("/login/ada/admin");
+        await home.GetAsync("/login/ada/reader");
+        var mixed = home.Copy();
+        mixed.SetCookie(SignInSite.AuthCookie, office.Cookies[SignInSite.AuthCookie]);
+        Assert.Equal("", await mixed.GetAsync("/role"));
+        Assert.Equal("reader", await home.GetAsync("/role"));
+
+        // A new id is the same sign-in.
+        await office.GetAsync("/regenerate");
+        Assert.Equal("admin", await office.GetAsync("/role"));
+    }
+
+    /// <summary>Finding 13. Redis did not answer at sign-in; the ticket from then must end with the sign-in all the same.</summary>
+    [Fact]
+    public async Task A_copy_made_while_redis_was_slow_is_worth_nothing_after_sign_out()
+    {
+        var site = await StartAttackedAsync();
+        var browser = await SignedInWhileSlowAsync(site);
+        var thief = browser.Copy();
+        Assert.Equal("ada", await browser.GetAsync("/whoami"));
+        await browser.GetAsync("/logout");
+        Assert.Equal("", await thief.GetAsync("/whoami"));
+        Assert.Empty(await Users(site).ListAsync("ada"));
+    }
+
+    /// <summary>Finding 13. It is this library's sign-in, not one from before it.</summary>
+    [Fact]
+    public async Task A_sign_in_made_while_redis_is_slow_is_honoured_without_AcceptEarlierSignIns()
+    {
+        var site = await StartAttackedAsync(o => o.AcceptEarlierSignIns = false);
+        var browser = await SignedInWhileSlowAsync(site, o => o.AcceptEarlierSignIns = false);
+        Assert.Equal("ada", await browser.GetAsync("/whoami"));
+        Assert.Equal("ada", await browser.GetAsync("/owner"));
+    }
+
+    private async Task<Browser> SignedInWhileSlowAsync(Site afterwards, Action<UserIndexOptions>? options = null)
+    {
+        using var proxy = new RedisProxy(Server.Address);
+        var slow = await StartAttackedAsync(
+            services: services =>
+            {
+                CookieSite.AddServices(services);
+                services.AddSession(o => o.IOTimeout = Slow);
+            },
+            // Nothing else, so that nothing else waits for Redis.
+            addOns: builder => builder.AddUserIndex(options),
+            redis: proxy.Address);
+        await slow.NewBrowser().GetAsync("/login/warm");
+
+        // What is held is never sent: the proxy goes, and nothing of this sign-in reaches Redis.
+        _ = new Gate(proxy);
+        var browser = slow.NewBrowser();
+        await StatusAsync(browser, "/login/ada");
+        Assert.Contains(SignInSite.AuthCookie, browser.Cookies.Keys);
+        afterwards.TakeOver(browser);
+        return browser;
+    }
+
+    /// <summary>Finding 14. A page from before the library with ten pictures: ten requests, one sign-in.</summary>
+    [Fact]
+    public async Task Ten_parallel_requests_with_an_earlier_sign_in_are_one_session_and_stay_signed_in()
+    {
+        var before = await StartAsync(SignInSite.Map, services: SignInSite.AddServices);
+        var browser = before.NewBrowser();
+        await browser.GetAsync("/login/ada");
+
+        var site = await StartAttackedAsync(o => o.MaxSessionsPerUser = 3);
+        var requests = Enumerable.Range(0, 10).Select(_ => browser.Copy()).ToArray();
+        await Task.WhenAll(requests.Select(async request =>
+        {
+            site.TakeOver(request);
+            Assert.Equal("ada", await request.GetAsync("/whoami"));
+        }));
+
+        // Whichever answer came last, and so whichever cookies the browser keeps.
+        foreach (var last in requests)
+        {
+            Assert.Equal("ada", await last.GetAsync("/whoami"));
+        }
+
+        Assert.Single(await Users(site).ListAsync("ada"));
+    }
+}
