@@ -1,3 +1,4 @@
+using System.Net;
 using RedisSessions.Tests.Users;
 
 namespace RedisSessions.Tests.Security;
@@ -21,6 +22,7 @@ public abstract class IncrementTests(RedisServer server) : ServerTest(server)
                 context.User = SignInSite.PrincipalOf(user);
             }
 
+            context.Connection.RemoteIpAddress = IPAddress.Parse("192.0.2.1");
             return next(context);
         }));
 
