@@ -59,6 +59,9 @@ internal static partial class Log
     [LoggerMessage(108, LogLevel.Warning, "Session {SessionId} is stored, but could not be written for Microsoft's stack; old servers see it with its next change.", EventName = "FormerStoreNotWritten")]
     public static partial void FormerStoreNotWritten(this ILogger logger, Guid sessionId, Exception exception);
 
+    [LoggerMessage(109, LogLevel.Error, "An add-on failed before session {SessionId} was committed; nothing was written, and the changes are kept.", EventName = "SessionAddOnSpoiledCommit")]
+    public static partial void AddOnSpoiledCommit(this ILogger logger, Guid sessionId, Exception exception);
+
     [LoggerMessage(110, LogLevel.Debug, "A write to the index of users' sessions was lost; the session's next heartbeat makes it again.", EventName = "UserIndexWriteLost")]
     public static partial void UserIndexWriteLost(this ILogger logger, Exception exception);
 

@@ -98,7 +98,7 @@ internal sealed partial class RedisSession
     /// <summary>The response never started, as after an exception that nobody handled: the browser has the old cookie, and the old session.</summary>
     private async Task ForgetUnannouncedAsync()
     {
-        if (_move is not { IsWritten: true })
+        if (_move is null || (!_move.IsWritten && _failedCommit is not { IsOutcomeUnknown: true }))
         {
             return;
         }

@@ -99,9 +99,17 @@ internal sealed class SessionAddOns
 
     public void Committing(RedisSession session, SessionDelta delta)
     {
-        foreach (var addOn in _all)
+        try
         {
-            addOn.Committing(session, delta);
+            foreach (var addOn in _all)
+            {
+                addOn.Committing(session, delta);
+            }
+        }
+        catch (Exception exception)
+        {
+            _logger.AddOnSpoiledCommit(session.Identity.Id, exception);
+            throw;
         }
     }
 
