@@ -141,7 +141,16 @@ internal sealed partial class RedisSession
         }
         else if (!_identity.IsNew || _state.Stored is not null || _failedCommit is { IsOutcomeUnknown: true })
         {
-            await DeleteAsync(_identity, _state.Stored, cancellationToken).ConfigureAwait(false);
+            try
+            {
+                await DeleteAsync(_identity, _state.Stored, cancellationToken).ConfigureAwait(false);
+            }
+            catch when (_identity.IsNew && !ReferenceEquals(_announced, _identity))
+            {
+                // Whether it was deleted is not known. The browser has not learned its key, and is not told it any more: nobody can use it.
+                StartOver(cookieEnds: !_initial.IsNew);
+                throw;
+            }
         }
 
         StartOver(cookieEnds: !_initial.IsNew || _announced is not null);
