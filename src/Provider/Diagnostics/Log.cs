@@ -77,10 +77,10 @@ internal static partial class Log
     [LoggerMessage(114, LogLevel.Debug, "The index of users' sessions was pruned; Entries:{Count}", EventName = "UserIndexPruned")]
     public static partial void UserIndexPruned(this ILogger logger, long count);
 
-    [LoggerMessage(128, LogLevel.Warning, "All sessions of a user were revoked while the user was signing in, or by a server whose clock is ahead; the sign-in has ended.", EventName = "SignInRevoked")]
+    [LoggerMessage(140, LogLevel.Warning, "All sessions of a user were revoked while the user was signing in, or by a server whose clock is ahead; the sign-in has ended.", EventName = "SignInRevoked")]
     public static partial void SignInRevoked(this ILogger logger);
 
-    [LoggerMessage(119, LogLevel.Warning, "A sign-in could not be verified, because its session is unreadable; the request is anonymous.", EventName = "SignInNotVerified")]
+    [LoggerMessage(141, LogLevel.Warning, "A sign-in could not be verified, because its session is unreadable; the request is anonymous.", EventName = "SignInNotVerified")]
     public static partial void SignInNotVerified(this ILogger logger, Exception exception);
 
     [LoggerMessage(115, LogLevel.Warning, "The index of users' sessions could not be pruned; the next round tries again.", EventName = "UserIndexNotPruned")]

@@ -46,6 +46,10 @@ internal sealed partial class RedisSession
         _state = SessionState.Loading(new SessionLoad(_store, _identity, _idleTimeout, copy));
     }
 
+    /// <summary>Waits for what an add-on sent for this session, no longer than for the session itself.</summary>
+    /// <exception cref="TimeoutException">It took longer.</exception>
+    public Task<T> InTimeAsync<T>(Task<T> task, CancellationToken cancellationToken) => NewDeadline().WaitAsync(task, cancellationToken);
+
     /// <summary>Throws when the session cannot be read; the caller is expected to handle that. As long as nobody has read it, asking again tries again.</summary>
     public Task LoadAsync(CancellationToken cancellationToken = default) => _state.Kind switch
     {

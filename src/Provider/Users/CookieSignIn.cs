@@ -34,6 +34,12 @@ internal sealed class CookieSignIn(
         }
 
         var (http, ticket) = (context.HttpContext, new SignInTicket(context.Properties));
+        if (RequestSignIns.Find(http)?.Find(context.Scheme.Name) is { IsUnverified: true } kept && ReferenceEquals(context.Principal, http.User))
+        {
+            // The very principal that could not be verified: signing in with it once more proves nothing.
+            ticket.Number ??= kept.Number;
+        }
+
         var (former, begunAt) = (ticket.Number, index.Ticks);
         ticket.SignedInAt ??= AuthenticatedAt(context.Principal) ?? index.Now;
         var number = SignInTicket.NewNumber();
@@ -122,11 +128,11 @@ internal sealed class CookieSignIn(
         try
         {
             await (store.Find(http)?.LoadAsync(http.RequestAborted) ?? Task.CompletedTask).ConfigureAwait(false);
-            RequestSignIns.Of(http).Renews(context.Scheme.Name);
+            RequestSignIns.Of(http, context.Scheme.Name).IsRenewed = true;
         }
         catch (Exception exception) when (RedisAway.Explains(exception))
         {
-            RequestSignIns.Of(http).CannotVerify(context.Scheme.Name);
+            RequestSignIns.Of(http, context.Scheme.Name).IsUnverified = true;
             context.ShouldRenew = false;
         }
     }
@@ -138,12 +144,12 @@ internal sealed class CookieSignIn(
             return;
         }
 
-        var (http, scheme) = (context.HttpContext, context.Scheme.Name);
-        var signIns = RequestSignIns.Of(http);
-        signIns.Met(scheme);
+        var http = context.HttpContext;
+        var signIn = RequestSignIns.Of(http, context.Scheme.Name);
+        signIn.Number = new SignInTicket(context.Properties).Number;
         try
         {
-            switch (signIns.IsUnverified(scheme) ? Verdict.Honoured : await VerifyAsync(context, store.Find(http)).ConfigureAwait(false))
+            switch (signIn.IsUnverified ? Verdict.Honoured : await VerifyAsync(context, store.Find(http)).ConfigureAwait(false))
             {
                 case Verdict.Ended:
                     await RejectAsync(context).ConfigureAwait(false);
@@ -155,7 +161,7 @@ internal sealed class CookieSignIn(
         }
         catch (Exception exception) when (RedisAway.Explains(exception))
         {
-            signIns.CannotVerify(scheme);
+            signIn.IsUnverified = true;
         }
         catch (Exception exception) when (exception is FormatException or CryptographicException)
         {
@@ -164,7 +170,7 @@ internal sealed class CookieSignIn(
             context.RejectPrincipal();
         }
 
-        if (signIns.IsUnverified(scheme))
+        if (signIn.IsUnverified)
         {
             context.ShouldRenew = false;
             if (Options.WithoutRedis == SignInWithoutRedis.Refuse)
@@ -298,7 +304,7 @@ internal sealed class CookieSignIn(
     private long? EndOf(CookieValidatePrincipalContext context)
     {
         var (issued, expires) = (context.Properties.IssuedUtc, context.Properties.ExpiresUtc);
-        var isRenewed = context.ShouldRenew || RequestSignIns.Of(context.HttpContext).IsRenewed(context.Scheme.Name);
+        var isRenewed = context.ShouldRenew || RequestSignIns.Of(context.HttpContext, context.Scheme.Name).IsRenewed;
         return isRenewed && issued is not null && expires is not null
             ? index.Now + (long)(expires.Value - issued.Value).TotalMilliseconds
             : expires?.ToUnixTimeMilliseconds();

@@ -2,42 +2,74 @@ using Microsoft.AspNetCore.Http;
 
 namespace RedisSessions.Users;
 
-/// <summary>What is known of one request's cookie sign-ins, as one of its features.</summary>
+/// <summary>What is known of one request's cookie sign-ins, as one of its features. Nearly always there is one.</summary>
 internal sealed class RequestSignIns
 {
-    private readonly HashSet<string> _cookieSchemes = new(StringComparer.Ordinal);
-    private readonly HashSet<string> _unverified = new(StringComparer.Ordinal);
-    private readonly HashSet<string> _renewed = new(StringComparer.Ordinal);
+    private readonly List<RequestSignIn> _all = new(1);
 
     /// <summary>
     /// Whether some principal could not be verified, because Redis is away: it may be served, but whatever this request does binds,
     /// creates and renews nothing.
     /// </summary>
-    public bool HasUnverified => _unverified.Count > 0;
+    public bool HasUnverified
+    {
+        get
+        {
+            foreach (var signIn in _all)
+            {
+                if (signIn.IsUnverified)
+                {
+                    return true;
+                }
+            }
+
+            return false;
+        }
+    }
 
     public static RequestSignIns? Find(HttpContext context) => context.Features.Get<RequestSignIns>();
 
-    public static RequestSignIns Of(HttpContext context)
+    /// <summary>A scheme's sign-in; null if the request was not asked for one.</summary>
+    public RequestSignIn? Find(string scheme)
     {
-        if (Find(context) is not { } present)
+        foreach (var signIn in _all)
         {
-            context.Features.Set(present = new RequestSignIns());
+            if (signIn.Scheme == scheme)
+            {
+                return signIn;
+            }
         }
 
-        return present;
+        return null;
     }
 
-    /// <summary>A cookie whose sign-in and session belong together: only its sign-in binds.</summary>
-    public void Met(string scheme) => _cookieSchemes.Add(scheme);
+    public static RequestSignIn Of(HttpContext context, string scheme)
+    {
+        if (Find(context) is not { } signIns)
+        {
+            context.Features.Set(signIns = new RequestSignIns());
+        }
 
-    public bool HasMet(string scheme) => _cookieSchemes.Contains(scheme);
+        if (signIns.Find(scheme) is not { } signIn)
+        {
+            signIns._all.Add(signIn = new RequestSignIn(scheme));
+        }
 
-    public void CannotVerify(string scheme) => _unverified.Add(scheme);
+        return signIn;
+    }
+}
 
-    public bool IsUnverified(string scheme) => _unverified.Contains(scheme);
+/// <summary>A cookie's sign-in that ends with its session, and so is bound by nothing but itself.</summary>
+internal sealed class RequestSignIn(string scheme)
+{
+    public string Scheme { get; } = scheme;
+
+    /// <summary>It could not be verified, because Redis is away.</summary>
+    public bool IsUnverified { get; set; }
+
+    /// <summary>The number of its ticket, as far as that was looked at.</summary>
+    public string? Number { get; set; }
 
     /// <summary>The ticket slides in this request.</summary>
-    public void Renews(string scheme) => _renewed.Add(scheme);
-
-    public bool IsRenewed(string scheme) => _renewed.Contains(scheme);
+    public bool IsRenewed { get; set; }
 }

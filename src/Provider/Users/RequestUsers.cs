@@ -1,3 +1,4 @@
+using System.Security.Claims;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Options;
@@ -35,13 +36,13 @@ internal sealed class RequestUsers(IOptions<UserIndexOptions> options)
         var schemes = scheme.Split(';');
         foreach (var one in schemes)
         {
-            if (Options.ExcludedSchemes.Contains(one) || signIns?.HasMet(one) == true)
+            if (Options.ExcludedSchemes.Contains(one) || signIns?.Find(one) is not null)
             {
                 continue;
             }
 
             var principal = schemes.Length == 1 ? context.User : (await context.AuthenticateAsync(one).ConfigureAwait(false)).Principal;
-            if (BondOf(principal, one) is { } bond && RequestSignIns.Find(context)?.HasMet(one) != true)
+            if (BondOf(principal, one) is { } bond && RequestSignIns.Find(context)?.Find(one) is null)
             {
                 return bond;
             }
@@ -49,7 +50,7 @@ internal sealed class RequestUsers(IOptions<UserIndexOptions> options)
 
         return null;
 
-        UserBond? BondOf(System.Security.Claims.ClaimsPrincipal? principal, string? by) =>
+        UserBond? BondOf(ClaimsPrincipal? principal, string? by) =>
             Options.GetUserId(principal) is { } userId ? new UserBond(userId, by) : null;
     }
 }

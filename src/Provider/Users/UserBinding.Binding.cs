@@ -1,3 +1,4 @@
+using RedisSessions.Redis;
 using RedisSessions.Sessions;
 using StackExchange.Redis;
 
@@ -34,7 +35,7 @@ internal sealed partial class UserBinding
 
         var revocation = bond.Continues ? session.GetMetadata(UserFields.Revocation)
             : bond.UserId is null ? null
-            : await index.FindRevocationAsync(bond.UserId).ConfigureAwait(false);
+            : await session.InTimeAsync(index.FindRevocationAsync(bond.UserId), cancellationToken).ConfigureAwait(false);
         if (!bond.Continues && revocation is not null && bond.BegunAt < UserIndexScripts.TimeOf(revocation))
         {
             return BindOutcome.Revoked;
@@ -66,7 +67,19 @@ internal sealed partial class UserBinding
                 await StoreAsync(session, bond, revocation, cancellationToken).ConfigureAwait(false);
             }
 
-            return session.Stored is null ? BindOutcome.NotStored : await EnterAsync(session, bond.UserId, former, cancellationToken).ConfigureAwait(false);
+            if (session.Stored is null)
+            {
+                _ = bond.UserId is null ? Task.CompletedTask : index.SendAsync(index.RemoveAsync(bond.UserId, session.Identity.Id.ToString()));
+                return BindOutcome.NotStored;
+            }
+
+            return await EnterAsync(session, bond.UserId, former, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (RedisAway.Explains(exception))
+        {
+            // Half a binding must not be stored at the end of the request, nor fail it: the sign-in may be kept without a session.
+            session.Fail(exception);
+            throw;
         }
         finally
         {
@@ -87,13 +100,17 @@ internal sealed partial class UserBinding
             return BindOutcome.Bound;
         }
 
-        var outcome = await index.EnterNewAsync(userId, EntryOf(session, session.Stored!), former).ConfigureAwait(false);
+        // Noted before the browser is answered: whoever revokes everyone finds the user from here on.
+        var noted = index.NoteActivityAsync(userId, session.Life);
+        noted.Observe();
+        var outcome = await session.InTimeAsync(index.EnterNewAsync(userId, EntryOf(session, session.Stored!), former), cancellationToken).ConfigureAwait(false);
         if (outcome == EnterOutcome.Entered)
         {
-            await index.NoteActivityAsync(userId, session.Life).ConfigureAwait(false);
+            await session.InTimeAsync(noted, cancellationToken).ConfigureAwait(false);
             return BindOutcome.Bound;
         }
 
+        _ = index.SendAsync(noted);
         await session.DestroyAsync(cancellationToken).ConfigureAwait(false);
         return outcome == EnterOutcome.Full ? throw LimitReached(session.Identity.Id, userId) : BindOutcome.Revoked;
     }

@@ -163,9 +163,9 @@ internal sealed class UserIndex(
         }
     }
 
-    public Task NoteActivityAsync(string userId, TimeSpan life) => NoteAsync(userId, life, "");
+    public Task<RedisResult> NoteActivityAsync(string userId, TimeSpan life) => NoteAsync(userId, life, "");
 
-    private Task NoteAsync(string userId, TimeSpan life, string how)
+    private Task<RedisResult> NoteAsync(string userId, TimeSpan life, string how)
     {
         // A user with a live session must be found, however long that lives unused.
         var remembered = life > Options.ActivityRetention ? life : Options.ActivityRetention;

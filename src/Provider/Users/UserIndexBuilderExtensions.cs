@@ -36,16 +36,23 @@ public static class UserIndexBuilderExtensions
         services.TryAddSingleton<IUserSessions, UserSessions>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<SessionAddOn, UserBinding>(provider => provider.GetRequiredService<UserBinding>()));
         services.TryAddEnumerable(ServiceDescriptor.Singleton<SessionAddOn, LimitEvents>());
-        services.Replace(ServiceDescriptor.Singleton<IOptionsFactory<CookieAuthenticationOptions>, ChainedCookieOptions>());
+        services.TryAddSingleton<IOptionsFactory<CookieAuthenticationOptions>, ChainedCookieOptions>();
         services.AddHostedService<UserIndexPruner>();
         return builder;
     }
 
-    private sealed class UserIndexOptionsValidator : IValidateOptions<UserIndexOptions>
+    private sealed class UserIndexOptionsValidator(IOptionsFactory<CookieAuthenticationOptions> cookies) : IValidateOptions<UserIndexOptions>
     {
         public ValidateOptionsResult Validate(string? name, UserIndexOptions options)
         {
             var errors = new List<string>();
+            if (cookies is not ChainedCookieOptions)
+            {
+                errors.Add(
+                    $"Cookie authentication gets its options from {cookies.GetType().Name}, which leaves out what ties sign-ins to sessions. "
+                    + "Remove its registration as IOptionsFactory<CookieAuthenticationOptions>, and write services.PostConfigure<CookieAuthenticationOptions>(...).");
+            }
+
             if (options.MaxSessionsPerUser < 1)
             {
                 errors.Add("UserIndexOptions.MaxSessionsPerUser is less than 1. Write a number of sessions, or null for no limit.");
