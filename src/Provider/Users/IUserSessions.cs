@@ -2,7 +2,8 @@ namespace RedisSessions;
 
 /// <summary>
 /// The sessions of users: whose they are, list, revoke, sign out everywhere. Works on any server of the fleet, and over a
-/// Redis Cluster. Every read removes what has expired. While Redis is away every call throws what StackExchange.Redis
+/// Redis Cluster. Every read removes what has expired. Users' ids are text, compared exactly (an unpaired surrogate is U+FFFD); sessions'
+/// ids are GUIDs, in either case. While Redis is away every call throws what StackExchange.Redis
 /// throws; a <see langword="null"/> or empty user id is an <see cref="ArgumentException"/>.
 /// </summary>
 public interface IUserSessions
@@ -26,8 +27,8 @@ public interface IUserSessions
     Task<IReadOnlyList<UserSession>> ListAsync(string userId, int skip = 0, int take = 100, CancellationToken cancellationToken = default);
 
     /// <summary>
-    /// How many live sessions a user has, from the index alone: one that <see cref="ISessionRepository"/> destroyed counts
-    /// until a list, a sign-in at the limit or its expiry clears it.
+    /// How many live sessions a user has, from the index, which looks only at sessions past the time at which they are probably over: one
+    /// that was deleted behind its back counts until then, or until a list or a sign-in at the limit clears it.
     /// </summary>
     /// <param name="userId">The user.</param>
     /// <param name="cancellationToken">Stops waiting.</param>
@@ -39,7 +40,10 @@ public interface IUserSessions
     /// <param name="cancellationToken">Stops waiting.</param>
     Task<RevokeResult> RevokeAsync(string userId, string sessionId, CancellationToken cancellationToken = default);
 
-    /// <summary>Ends all sessions of a user: sign out everywhere, or everywhere else.</summary>
+    /// <summary>
+    /// Ends all sessions of a user: sign out everywhere, or everywhere else. What any server is in the middle of ends with them, a
+    /// sign-in that began before included, however late its writes arrive.
+    /// </summary>
     /// <param name="userId">The user.</param>
     /// <param name="exceptSessionId">A session to keep, usually the current one; <see langword="null"/> for none.</param>
     /// <param name="cancellationToken">Stops after the batch at hand.</param>
@@ -84,9 +88,12 @@ public static class UserSessionsExtensions
 /// <summary>One session of a user.</summary>
 /// <param name="Id">Names the session; safe to show to its user.</param>
 /// <param name="CreatedAt">When the session was created, UTC; before the sign-in, if it began anonymously.</param>
-/// <param name="SignedInAt">When it was bound to the user, UTC.</param>
+/// <param name="SignedInAt">
+/// When the user's credentials were checked, UTC: at the sign-in, or when its <c>auth_time</c> says. When the session was created, where nobody
+/// knows, as for one that a bearer token began.
+/// </param>
 /// <param name="LastSeenAt">When a request last used it, UTC.</param>
-/// <param name="ExpiresAt">When it ends if nobody uses it, UTC.</param>
+/// <param name="ExpiresAt">When it ends if nobody uses it, UTC; with its sign-in's ticket at the latest.</param>
 /// <param name="SignInAddress">The client's address at sign-in; <see langword="null"/> if unknown.</param>
 /// <param name="SignInUserAgent">The User-Agent header at sign-in, shortened; <see langword="null"/> if there was none.</param>
 /// <param name="Address">The client's address when last refreshed; <see langword="null"/> if unknown.</param>
