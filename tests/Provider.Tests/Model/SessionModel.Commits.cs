@@ -90,7 +90,7 @@ internal sealed partial class SessionModel
         var idle = request.BaseIdle == old.OwnIdle || _choices.Pick(2) == 0 ? old.OwnIdle : request.BaseIdle;
         request.Incarnation = ++_incarnations;
         _store[request.Id!.Value] = new StoredSession(request.Incarnation, fields, request.Changes.Idle ?? idle, Now) { Touch = Touch.Write };
-        (move.IsWritten, move.OldAtWrite) = (true, new(old.Fields));
+        (move.IsWritten, move.OldAtWrite) = (true, new(carriesNow ? old.Fields : request.Base));
         move.Own.Add(request.Changes);
         (request.Base, request.Changes) = (request.View, new());
     }
