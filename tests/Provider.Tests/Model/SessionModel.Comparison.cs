@@ -39,6 +39,12 @@ internal sealed partial class SessionModel
         {
             var left = seen[id].TimeToLive;
             Agree(left > TimeSpan.Zero, $"{id} has no TTL");
+            if (_requests.Any(request => request is { Move.IsWritten: true } && request.Id == id))
+            {
+                // On its way to an id that nobody knows yet: its timeouts may follow with the second half.
+                continue;
+            }
+
             var before = stored.Deadline - Now;
             var idle = IdleOf(stored);
             var (least, most) = stored.Touch switch
