@@ -87,6 +87,9 @@ internal sealed class RedisScript(string source)
         /// <summary>The client's own task, so that waiting for it needs no other thread.</summary>
         public Task<RedisResult> Pending { get; private set; } = script.SendByHash(database, keys, values);
 
+        /// <summary>The reply, for a caller that can await.</summary>
+        public Task<RedisResult> EndAsync() => script.EndAsync(Pending, database, keys, values);
+
         /// <returns>False if the server did not know the script, which is on its way now: wait for <see cref="Pending"/> again.</returns>
         public bool TryEnd([NotNullWhen(true)] out RedisResult? reply)
         {

@@ -1,3 +1,5 @@
+using RedisSessions.Redis;
+
 namespace RedisSessions.Sessions;
 
 /// <summary>SessionOptions.IOTimeout, for one operation with all its steps.</summary>
@@ -19,8 +21,9 @@ internal readonly struct IODeadline(TimeSpan timeout, TimeProvider clock, TimeSp
     /// The task, given up when the time is over or the token is cancelled. The client gives up by itself after its own timeout,
     /// to within its own precision, so a much longer one needs no timer here; with the defaults a request creates none.
     /// </summary>
+    /// <remarks>Of a task that is given up nobody hears any more: for the client's own tasks, which expect that.</remarks>
     /// <exception cref="TimeoutException">The time is over.</exception>
-    public Task WaitAsync(Task pending, CancellationToken cancellationToken)
+    public Task Limit(Task pending, CancellationToken cancellationToken)
     {
         if (pending.IsCompleted)
         {
@@ -34,19 +37,24 @@ internal readonly struct IODeadline(TimeSpan timeout, TimeProvider clock, TimeSp
             : pending.WaitAsync(needsTimer ? left : Timeout.InfiniteTimeSpan, clock, cancellationToken);
     }
 
-    /// <summary>As <see cref="WaitAsync(Task, CancellationToken)"/>. A task that is given up fails without anybody being told.</summary>
-    public async Task<T> WaitAsync<T>(Task<T> pending, CancellationToken cancellationToken)
+    /// <summary>As <see cref="Limit"/>. A task that is given up fails without anybody being told.</summary>
+    public async Task WaitAsync(Task pending, CancellationToken cancellationToken)
     {
         try
         {
-            await WaitAsync((Task)pending, cancellationToken).ConfigureAwait(false);
+            await Limit(pending, cancellationToken).ConfigureAwait(false);
         }
         catch when (!pending.IsCompleted)
         {
-            Redis.TaskExtensions.Observe(pending);
+            pending.Observe();
             throw;
         }
+    }
 
+    /// <summary>As <see cref="WaitAsync(Task, CancellationToken)"/>.</summary>
+    public async Task<T> WaitAsync<T>(Task<T> pending, CancellationToken cancellationToken)
+    {
+        await WaitAsync((Task)pending, cancellationToken).ConfigureAwait(false);
         return await pending.ConfigureAwait(false);
     }
 

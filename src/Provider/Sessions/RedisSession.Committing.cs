@@ -197,11 +197,11 @@ internal sealed partial class RedisSession
 
         try
         {
-            await deadline.WaitAsync(AwaitAsync(former.CommittedAsync(_identity.Secret, _identity.Id, session, _idleTimeout)), cancellationToken).ConfigureAwait(false);
+            await deadline.WaitAsync(former.CommittedAsync(_identity.Secret, _identity.Id, session, _idleTimeout), cancellationToken).ConfigureAwait(false);
             if (!await deadline.WaitAsync(_store.Hash.ExistsAsync(_identity.Key), cancellationToken).ConfigureAwait(false))
             {
                 // Somebody ended the session in between, and must not meet it again by way of the former store.
-                await deadline.WaitAsync(AwaitAsync(former.RemoveAsync(_identity.Secret)), cancellationToken).ConfigureAwait(false);
+                await deadline.WaitAsync(former.RemoveAsync(_identity.Secret), cancellationToken).ConfigureAwait(false);
             }
         }
         catch (Exception exception) when (Redis.RedisAway.Explains(exception))
@@ -209,12 +209,6 @@ internal sealed partial class RedisSession
             // The hash has it, and is what counts; old servers see it with the next change.
             _store.Logger.FormerStoreNotWritten(_identity.Id, exception);
         }
-    }
-
-    private static async Task<bool> AwaitAsync(Task task)
-    {
-        await task.ConfigureAwait(false);
-        return true;
     }
 
     private void Gone()

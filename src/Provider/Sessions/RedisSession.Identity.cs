@@ -42,7 +42,7 @@ internal sealed partial class RedisSession
 
     private SessionIdentity NewIdentity()
     {
-        var identity = _next ?? new(SessionId.NewSecret(), _store.Keys, isNew: true);
+        var identity = Next;
         _next = null;
         return identity;
     }
@@ -64,10 +64,7 @@ internal sealed partial class RedisSession
         }
 
         _established = _identity = new(secret, _store.Keys, isNew: false);
-        _content.Reset(null);
-        _move = null;
-        _failedCommit = null;
-        _cookieEnds = false;
+        Forget();
         BeginLoad();
         AwaitResponse();
         return LoadAsync(cancellationToken);
@@ -163,14 +160,14 @@ internal sealed partial class RedisSession
         {
             if (_store.Former is { } former)
             {
-                await deadline.WaitAsync(AwaitAsync(former.RemoveAsync(identity.Secret)), cancellationToken).ConfigureAwait(false);
+                await deadline.WaitAsync(former.RemoveAsync(identity.Secret), cancellationToken).ConfigureAwait(false);
             }
 
             await deadline.WaitAsync(_store.Hash.DeleteAsync(identity.Key), cancellationToken).ConfigureAwait(false);
             if (_store.Former is { IsStillUsed: true } used)
             {
                 // A commit that was made in time may have told it since.
-                await deadline.WaitAsync(AwaitAsync(used.RemoveAsync(identity.Secret)), cancellationToken).ConfigureAwait(false);
+                await deadline.WaitAsync(used.RemoveAsync(identity.Secret), cancellationToken).ConfigureAwait(false);
             }
         }
         catch (TimeoutException exception) when (exception is not StackExchange.Redis.RedisTimeoutException)
@@ -233,11 +230,18 @@ internal sealed partial class RedisSession
     {
         _identity = NewIdentity();
         _state = SessionState.New;
+        Forget();
+        _cookieEnds = cookieEnds;
+        AwaitResponse();
+    }
+
+    /// <summary>What belongs to the session that this was until now.</summary>
+    private void Forget()
+    {
         _content.Reset(null);
         _move = null;
         _failedCommit = null;
-        _cookieEnds = cookieEnds;
-        AwaitResponse();
+        _cookieEnds = false;
     }
 
     private void EnsureCookieCanChange(string otherwise)

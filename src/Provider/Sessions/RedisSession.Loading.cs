@@ -110,7 +110,7 @@ internal sealed partial class RedisSession
             {
                 // Whether it failed says its end.
                 var pending = load.Pending;
-                await deadline.WaitAsync(pending, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await deadline.Limit(pending, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 cancellationToken.ThrowIfCancellationRequested();
                 if (!ReferenceEquals(_state.Load, load))
                 {
@@ -202,10 +202,7 @@ internal sealed partial class RedisSession
         // What was to move stays where it is, and there it can be destroyed.
         _identity = _move?.From ?? _identity;
         _state = SessionState.Unavailable(reason);
-        _content.Reset(null);
-        _move = null;
-        _failedCommit = null;
-        _cookieEnds = false;
+        Forget();
     }
 
     private void Accept(ReadReply reply, SessionCopy? copy, bool isValidated)
@@ -241,7 +238,7 @@ internal sealed partial class RedisSession
         _store.AddOns.Loaded(this);
         if (isDue && _state.Kind == SessionStateKind.Loaded)
         {
-            _ = SlideAsync(identity.Id, identity.Key, session, copy, BeatOf(identity, session));
+            _ = SlideAsync(identity.Id, identity.Key, session, copy, BeatOf(identity.Id, session, Client));
         }
     }
 
@@ -276,15 +273,13 @@ internal sealed partial class RedisSession
         return isDue;
     }
 
-    private SessionBeat BeatOf(SessionIdentity identity, SessionSnapshot session) => _store.AddOns.HeartbeatInterval > TimeSpan.Zero
-        ? new SessionBeat(
-            identity.Id,
-            _store.Timeouts.Now,
-            session,
-            Life,
-            ClientAddress.Of(_context?.Connection.RemoteIpAddress),
-            _context?.Request.Headers[HeaderNames.UserAgent].ToString() ?? "")
-        : default;
+    /// <summary>Who the request is from; nobody asks where there is no heartbeat.</summary>
+    private (string Address, string UserAgent) Client => _store.AddOns.HeartbeatInterval > TimeSpan.Zero
+        ? (ClientAddress.Of(_context?.Connection.RemoteIpAddress), _context?.Request.Headers[HeaderNames.UserAgent].ToString() ?? "")
+        : ("", "");
+
+    private SessionBeat BeatOf(Guid id, SessionSnapshot session, (string Address, string UserAgent) client) =>
+        new(id, _store.Timeouts.Now, session, _store.Timeouts.IdleOf(session, _idleTimeout), client.Address, client.UserAgent);
 
     /// <summary>
     /// A session that nobody read is used all the same, and slides. The request does not wait for its load, and once that
@@ -298,7 +293,7 @@ internal sealed partial class RedisSession
         }
 
         // The context may serve another request by then.
-        var (address, userAgent) = (ClientAddress.Of(_context?.Connection.RemoteIpAddress), _context?.Request.Headers[HeaderNames.UserAgent].ToString() ?? "");
+        var client = Client;
         _ = EndAsync();
         return Task.CompletedTask;
 
@@ -319,8 +314,7 @@ internal sealed partial class RedisSession
 
                 if (Keep(reply, load.Copy, isValidated: true))
                 {
-                    var beat = new SessionBeat(_identity.Id, _store.Timeouts.Now, session, _store.Timeouts.IdleOf(session, _idleTimeout), address, userAgent);
-                    await SlideAsync(_identity.Id, _identity.Key, session, load.Copy, beat).ConfigureAwait(false);
+                    await SlideAsync(_identity.Id, _identity.Key, session, load.Copy, BeatOf(_identity.Id, session, client)).ConfigureAwait(false);
                 }
             }
             catch (Exception exception)

@@ -145,7 +145,7 @@ internal sealed partial class RedisSession
             if (_store.Former is { IsStillUsed: true } used)
             {
                 // First, too: while only the hash is gone, a request with the old cookie would import it again.
-                await deadline.WaitAsync(AwaitAsync(used.RemoveAsync(move.From.Secret)), CancellationToken.None).ConfigureAwait(false);
+                await deadline.WaitAsync(used.RemoveAsync(move.From.Secret), CancellationToken.None).ConfigureAwait(false);
             }
 
             if (!await deadline.WaitAsync(move.DepartAsync(_store.Hash, identity, _idleTimeout), CancellationToken.None).ConfigureAwait(false))
@@ -158,7 +158,7 @@ internal sealed partial class RedisSession
 
             if (_store.Former is { } former)
             {
-                await deadline.WaitAsync(AwaitAsync(former.RemoveAsync(move.From.Secret)), CancellationToken.None).ConfigureAwait(false);
+                await deadline.WaitAsync(former.RemoveAsync(move.From.Secret), CancellationToken.None).ConfigureAwait(false);
             }
         }
         catch (Exception exception)

@@ -69,7 +69,9 @@ internal sealed partial class RedisSession : ISession
     public bool GoesBy(Guid id) => _identity.Id == id || _move?.From.Id == id;
 
     /// <summary>The id that the session gets when its id next changes in this request, for who has to reserve it before.</summary>
-    public Guid NextId => (_next ??= new(SessionId.NewSecret(), _store.Keys, isNew: true)).Id;
+    public Guid NextId => Next.Id;
+
+    private SessionIdentity Next => _next ??= new(SessionId.NewSecret(), _store.Keys, isNew: true);
 
     /// <summary>The id that it had before, until the response tells the browser the new one; null if that is the same.</summary>
     public Guid? FormerId => _move?.From.Id;

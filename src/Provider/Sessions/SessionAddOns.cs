@@ -113,20 +113,8 @@ internal sealed class SessionAddOns
         }
     }
 
-    public void Committed(RedisSession session, SessionDelta delta, bool created)
-    {
-        foreach (var addOn in _all)
-        {
-            try
-            {
-                addOn.Committed(session, delta, created);
-            }
-            catch (Exception exception)
-            {
-                _logger.AddOnFailed(session.Identity.Id, exception);
-            }
-        }
-    }
+    public void Committed(RedisSession session, SessionDelta delta, bool created) =>
+        Tell(session.Identity.Id, (session, delta, created), static (addOn, told) => addOn.Committed(told.session, told.delta, told.created));
 
     public async ValueTask<bool> MovingAsync(RedisSession session, SessionSnapshot moved, Guid oldId)
     {
@@ -141,107 +129,39 @@ internal sealed class SessionAddOns
         return true;
     }
 
-    public void Regenerated(RedisSession session, Guid oldId)
-    {
-        foreach (var addOn in _all)
-        {
-            try
-            {
-                addOn.Regenerated(session, oldId);
-            }
-            catch (Exception exception)
-            {
-                _logger.AddOnFailed(oldId, exception);
-            }
-        }
-    }
+    public void Regenerated(RedisSession session, Guid oldId) =>
+        Tell(oldId, (session, oldId), static (addOn, told) => addOn.Regenerated(told.session, told.oldId));
 
-    public void HeartbeatDue(SessionBeat beat)
-    {
-        foreach (var addOn in _all)
-        {
-            try
-            {
-                addOn.HeartbeatDue(beat);
-            }
-            catch (Exception exception)
-            {
-                _logger.AddOnFailed(beat.Id, exception);
-            }
-        }
-    }
+    public void HeartbeatDue(SessionBeat beat) =>
+        Tell(beat.Id, beat, static (addOn, beat) => addOn.HeartbeatDue(beat));
 
-    public void Destroyed(RedisSession session, Guid id, SessionSnapshot? stored, bool rejected)
+    public void Destroyed(RedisSession session, Guid id, SessionSnapshot? stored, bool rejected) =>
+        Tell(id, (session, id, stored, rejected), static (addOn, told) => addOn.Destroyed(told.session, told.id, told.stored, told.rejected));
+
+    public void Revoked(string userId, Guid id) =>
+        Tell(id, (userId, id), static (addOn, told) => addOn.Revoked(told.userId, told.id));
+
+    public void LimitReached(Guid id, string userId, int limit) =>
+        Tell(id, (userId, limit), static (addOn, told) => addOn.LimitReached(told.userId, told.limit));
+
+    public void Extended(Guid id, TimeSpan life) =>
+        Tell(id, (id, life), static (addOn, told) => addOn.Extended(told.id, told.life));
+
+    public void EndedById(EndedSession ended) =>
+        Tell(ended.Id, ended, static (addOn, ended) => addOn.EndedById(ended));
+
+    /// <summary>What has happened has happened: one that throws harms neither the request nor the others.</summary>
+    private void Tell<T>(Guid id, T told, Action<SessionAddOn, T> tell)
     {
         foreach (var addOn in _all)
         {
             try
             {
-                addOn.Destroyed(session, id, stored, rejected);
+                tell(addOn, told);
             }
             catch (Exception exception)
             {
                 _logger.AddOnFailed(id, exception);
-            }
-        }
-    }
-
-    public void Revoked(string userId, Guid id)
-    {
-        foreach (var addOn in _all)
-        {
-            try
-            {
-                addOn.Revoked(userId, id);
-            }
-            catch (Exception exception)
-            {
-                _logger.AddOnFailed(id, exception);
-            }
-        }
-    }
-
-    public void LimitReached(Guid id, string userId, int limit)
-    {
-        foreach (var addOn in _all)
-        {
-            try
-            {
-                addOn.LimitReached(userId, limit);
-            }
-            catch (Exception exception)
-            {
-                _logger.AddOnFailed(id, exception);
-            }
-        }
-    }
-
-    public void Extended(Guid id, TimeSpan life)
-    {
-        foreach (var addOn in _all)
-        {
-            try
-            {
-                addOn.Extended(id, life);
-            }
-            catch (Exception exception)
-            {
-                _logger.AddOnFailed(id, exception);
-            }
-        }
-    }
-
-    public void EndedById(EndedSession ended)
-    {
-        foreach (var addOn in _all)
-        {
-            try
-            {
-                addOn.EndedById(ended);
-            }
-            catch (Exception exception)
-            {
-                _logger.AddOnFailed(ended.Id, exception);
             }
         }
     }

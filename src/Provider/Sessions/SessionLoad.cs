@@ -208,14 +208,7 @@ internal sealed class SessionLoad
             return;
         }
 
-        var before = _reply.Session;
-        var fields = before is null || _imported!.IsCleared ? new SessionFields() : before.Fields.Copy();
-        foreach (var (name, value) in _imported!.Fields)
-        {
-            fields.Set(name, value!);
-        }
-
-        var session = SessionSnapshot.After(reply.Version, reply.CreatedAt, fields, before, _imported);
+        var session = SessionSnapshot.Applied(reply.Version, reply.CreatedAt, _reply.Session, _imported!);
         _reply = new ReadReply(session, _store.Timeouts.IdleOf(session, _idle) + TimeSpan.FromMilliseconds(_store.Timeouts.PrecisionOf(_idle)), IsCopy: false);
         _importCreated = reply.Replaced == SessionSnapshot.NoVersion;
         _confirmation = _store.Former!.BeginConfirm(_database!, _identity.Secret, _identity.Id, _found!, session, _idle);

@@ -122,8 +122,8 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
 
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(idle, own));
-        var call = CommitScript.Begin(database, key, times, expected, version, createdAt ?? times.Now, delta, _codec, bound);
-        return CommitScript.Reply(await EndAsync(call).ConfigureAwait(false), version);
+        var call = CommitScript.Begin(database, key, times, expected, version, createdAt ?? times.Now, delta, codec: null, bound);
+        return CommitScript.Reply(await call.EndAsync().ConfigureAwait(false), version);
     }
 
     /// <summary>
@@ -156,9 +156,8 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
             var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(idle, own));
             var creation = createdAt ?? times.Now;
             var seal = codec.Seal(key, SessionSnapshot.Applied(version, known?.CreatedAt ?? creation, known, delta));
-            var exactly = known is null ? Expected.Nothing : Expected.Exactly(known);
-            var call = CommitScript.Begin(database, key, times, exactly, version, creation, delta, codec, bound, seal);
-            var reply = CommitScript.Reply(await EndAsync(call).ConfigureAwait(false), version);
+            var call = CommitScript.Begin(database, key, times, Expected.Exactly(known), version, creation, delta, codec, bound, seal);
+            var reply = CommitScript.Reply(await call.EndAsync().ConfigureAwait(false), version);
             if (reply.Outcome is not (CommitOutcome.Changed or CommitOutcome.Missing) || expected.Version is not null || (reply.Outcome == CommitOutcome.Missing && expected.CreatedAt is not null))
             {
                 return reply;
@@ -177,9 +176,8 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
     public (RedisScript.Call Call, long Version) BeginCommit(IDatabase database, string key, SessionDelta delta, SessionSnapshot? known, TimeSpan idle)
     {
         var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(idle));
-        var expected = known is null ? Expected.Nothing : Expected.Exactly(known);
         var seal = _codec?.Seal(key, SessionSnapshot.Applied(version, known?.CreatedAt ?? times.Now, known, delta));
-        return (CommitScript.Begin(database, key, times, expected, version, times.Now, delta, _codec, seal: seal), version);
+        return (CommitScript.Begin(database, key, times, Expected.Exactly(known), version, times.Now, delta, _codec, seal: seal), version);
     }
 
     /// <summary>Adds to a field of a session that exists.</summary>
@@ -198,7 +196,7 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(idle, loaded.GetMilliseconds(FieldNames.IdleTimeout)));
         var call = IncrementScript.Begin(database, key, times, loaded.CreatedAt, version, name, by);
-        return IncrementScript.Reply(await EndAsync(call).ConfigureAwait(false), version);
+        return IncrementScript.Reply(await call.EndAsync().ConfigureAwait(false), version);
     }
 
     /// <summary>
@@ -242,7 +240,7 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         var call = SlideScript.Begin(database, key, timeouts.Times(idle, own), heartbeat);
-        return SlideScript.Reply(await EndAsync(call).ConfigureAwait(false));
+        return SlideScript.Reply(await call.EndAsync().ConfigureAwait(false));
     }
 
     /// <summary>Sets and removes fields of a session that exists, its TTL untouched.</summary>
@@ -255,8 +253,8 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
             return await EditSealedAsync(database, _codec, key, delta).ConfigureAwait(false);
         }
 
-        var call = EditScript.Begin(database, key, SessionSnapshot.NewVersion(), delta, _codec);
-        return EditScript.Reply(await EndAsync(call).ConfigureAwait(false));
+        var call = EditScript.Begin(database, key, SessionSnapshot.NewVersion(), delta, codec: null);
+        return EditScript.Reply(await call.EndAsync().ConfigureAwait(false));
     }
 
     private async Task<int?> EditSealedAsync(IDatabase database, FieldCodec codec, string key, SessionDelta delta)
@@ -265,7 +263,7 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
         {
             var version = SessionSnapshot.NewVersion();
             var seal = codec.Seal(key, SessionSnapshot.Applied(version, known.CreatedAt, known, delta));
-            var reply = await EndAsync(EditScript.Begin(database, key, version, delta, codec, known.Version, seal)).ConfigureAwait(false);
+            var reply = await EditScript.Begin(database, key, version, delta, codec, known.Version, seal).EndAsync().ConfigureAwait(false);
             if (!EditScript.IsChanged(reply))
             {
                 return EditScript.Reply(reply);
@@ -281,23 +279,20 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         var call = ExtendScript.Begin(database, key, timeouts.Times(timeouts.IdleTimeout), by);
-        return ExtendScript.Reply(await EndAsync(call).ConfigureAwait(false));
+        return ExtendScript.Reply(await call.EndAsync().ConfigureAwait(false));
     }
 
     /// <summary>Deletes a session that moved to another id, if nobody changed it since it was read.</summary>
-    public async Task<DeleteReply> DeleteAtVersionAsync(Guid id, long version)
-    {
-        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        var call = DeleteAtVersionScript.Begin(database, keys.Session(id), keys.Moved(id), version, MovedFor);
-        return DeleteAtVersionScript.Reply(await EndAsync(call).ConfigureAwait(false));
-    }
+    public Task<DeleteReply> DeleteAtVersionAsync(Guid id, long version) => DeleteAtVersionAsync(id, version, MovedFor);
 
     /// <summary>Deletes a session that should not have been written, if nobody changed it since.</summary>
-    public async Task<DeleteReply> WithdrawAsync(Guid id, long version)
+    public Task<DeleteReply> WithdrawAsync(Guid id, long version) => DeleteAtVersionAsync(id, version, TimeSpan.Zero);
+
+    private async Task<DeleteReply> DeleteAtVersionAsync(Guid id, long version, TimeSpan markedFor)
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        var call = DeleteAtVersionScript.Begin(database, keys.Session(id), keys.Moved(id), version, TimeSpan.Zero);
-        return DeleteAtVersionScript.Reply(await EndAsync(call).ConfigureAwait(false));
+        var call = DeleteAtVersionScript.Begin(database, keys.Session(id), keys.Moved(id), version, markedFor);
+        return DeleteAtVersionScript.Reply(await call.EndAsync().ConfigureAwait(false));
     }
 
     /// <summary>Whether the session of this id was given another one within the last minute.</summary>
@@ -320,22 +315,6 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
     public async Task<EndedSession?> EndByIdAsync(Guid id)
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        return EndScript.Reply(await EndAsync(EndScript.Begin(database, keys.Session(id))).ConfigureAwait(false), id);
-    }
-
-    private static async Task<RedisResult> EndAsync(RedisScript.Call call)
-    {
-        if (!call.Pending.IsCompletedSuccessfully)
-        {
-            await ((Task)call.Pending).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-
-        RedisResult? reply;
-        while (!call.TryEnd(out reply))
-        {
-            await call.Pending.ConfigureAwait(false);
-        }
-
-        return reply;
+        return EndScript.Reply(await EndScript.Begin(database, keys.Session(id)).EndAsync().ConfigureAwait(false), id);
     }
 }

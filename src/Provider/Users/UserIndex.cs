@@ -179,30 +179,21 @@ internal sealed class UserIndex(
             [session.CreatedAt, UserFields.Address, address, UserFields.UserAgent, userAgent]);
 
     /// <summary>The ids that count, latest used first.</summary>
-    public async Task<RedisValue[]> PageAsync(string userId, long first, long last)
+    public Task<RedisValue[]> PageAsync(string userId, long first, long last) => ReadAsync(userId, async () => UserIndexScripts.PageReply(
+        await EvaluateAsync(UserIndexScripts.Page, KeysOf(userId), [Now, first, last]).ConfigureAwait(false)));
+
+    public Task<long> CountAsync(string userId) => ReadAsync(userId, async () => UserIndexScripts.CountReply(
+        await EvaluateAsync(UserIndexScripts.Count, KeysOf(userId), [Now]).ConfigureAwait(false)));
+
+    /// <summary>Reads, and looks after what is overdue by that, until nothing is.</summary>
+    private async Task<T> ReadAsync<T>(string userId, Func<Task<(T Answer, RedisValue[] Overdue)>> read)
     {
         for (var round = 0; ; round++)
         {
-            var reply = await EvaluateAsync(UserIndexScripts.Page, KeysOf(userId), [Now, first, last]).ConfigureAwait(false);
-            var (page, overdue) = UserIndexScripts.PageReply(reply);
+            var (answer, overdue) = await read().ConfigureAwait(false);
             if (overdue.Length == 0 || round == MostRounds)
             {
-                return page;
-            }
-
-            await LookAfterAsync(userId, overdue).ConfigureAwait(false);
-        }
-    }
-
-    public async Task<long> CountAsync(string userId)
-    {
-        for (var round = 0; ; round++)
-        {
-            var reply = await EvaluateAsync(UserIndexScripts.Count, KeysOf(userId), [Now]).ConfigureAwait(false);
-            var (count, overdue) = UserIndexScripts.CountReply(reply);
-            if (overdue.Length == 0 || round == MostRounds)
-            {
-                return count;
+                return answer;
             }
 
             await LookAfterAsync(userId, overdue).ConfigureAwait(false);

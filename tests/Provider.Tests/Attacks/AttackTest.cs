@@ -24,6 +24,9 @@ public abstract class AttackTest(RedisServer server) : ServerTest(server)
         return clock;
     }
 
+    /// <summary>How long a slow server waits for Redis.</summary>
+    protected static readonly TimeSpan Slow = TimeSpan.FromMilliseconds(500);
+
     /// <summary>A site with users and security, as docs/security.md has it, with defaults where nothing is said.</summary>
     protected Task<Site> StartAttackedAsync(
         Action<UserIndexOptions>? users = null,
@@ -45,6 +48,30 @@ public abstract class AttackTest(RedisServer server) : ServerTest(server)
             beforeSession: UseTestAddress,
             afterSession: afterSession ?? (app => app.UseAuthentication().UseRouting().UseAuthorization()),
             logLevel: logLevel);
+
+    /// <summary>
+    /// A server whose Redis is slow for a moment, just while a ticket is validated: it says when that is over, and pages run with a quick one.
+    /// </summary>
+    protected async Task<Site> StartSlowAsync(string redis, Action<WebApplication> map, Action validated)
+    {
+        var site = await StartAsync(
+            map,
+            redis: redis,
+            services: services =>
+            {
+                CookieSite.AddServices(services);
+                services.AddSession(o => o.IOTimeout = Slow);
+            },
+            addOns: builder => builder.AddUserIndex(),
+            beforeSession: app => app.UseAuthentication().Use((context, next) =>
+            {
+                validated();
+                return next(context);
+            }),
+            afterSession: app => app.UseRouting().UseAuthorization());
+        await site.NewBrowser().GetAsync("/login/warm");
+        return site;
+    }
 
     /// <summary>The connection's address is what the test says, or unknown.</summary>
     protected static void UseTestAddress(IApplicationBuilder app) => app.Use((context, next) =>

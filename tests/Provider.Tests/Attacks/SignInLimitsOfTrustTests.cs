@@ -17,26 +17,14 @@ public sealed class SignInLimitsOfTrustTests(InProcessGarnet server) : AttackTes
         using var proxy = new RedisProxy(Server.Address);
         Gate? gate = null;
         var healthy = await StartAttackedAsync();
-        var slow = await StartAsync(
+        var slow = await StartSlowAsync(
+            proxy.Address,
             app =>
             {
                 CookieSite.Map(app);
                 app.MapGet("/again", (HttpContext context) => context.SignInAsync(context.User));
             },
-            redis: proxy.Address,
-            services: services =>
-            {
-                CookieSite.AddServices(services);
-                services.AddSession(o => o.IOTimeout = TimeSpan.FromMilliseconds(500));
-            },
-            addOns: builder => builder.AddUserIndex(),
-            beforeSession: app => app.UseAuthentication().Use((context, next) =>
-            {
-                gate?.Open();
-                return next(context);
-            }),
-            afterSession: app => app.UseRouting().UseAuthorization());
-        await slow.NewBrowser().GetAsync("/login/warm");
+            () => gate?.Open());
         var browser = healthy.NewBrowser();
         await browser.GetAsync("/login/ada");
         var revoked = browser.Copy();

@@ -5,8 +5,6 @@ namespace RedisSessions.Tests.Attacks;
 /// <summary>A ticket and its session belong together: one of them without the other, or beside another's, is worth nothing.</summary>
 public sealed class TicketPairingTests(InProcessGarnet server) : AttackTest(server)
 {
-    private static readonly TimeSpan Slow = TimeSpan.FromMilliseconds(500);
-
     /// <summary>Finding 1. Redis is slow for a moment, just while the ticket is validated, and quick again when the page runs.</summary>
     [Theory]
     [InlineData("/set/a/1")]
@@ -16,27 +14,14 @@ public sealed class TicketPairingTests(InProcessGarnet server) : AttackTest(serv
         using var proxy = new RedisProxy(Server.Address);
         Gate? gate = null;
         var healthy = await StartAttackedAsync();
-        var slow = await StartAsync(
+        var slow = await StartSlowAsync(
+            proxy.Address,
             app =>
             {
                 SignInSite.Map(app);
                 app.MapGet("/api/set/{key}/{value}", (HttpContext context, string key, string value) => context.Session.SetString(key, value)).RequireAuthorization();
             },
-            redis: proxy.Address,
-            services: services =>
-            {
-                CookieSite.AddServices(services);
-                services.AddSession(o => o.IOTimeout = Slow);
-            },
-            addOns: builder => builder.AddUserIndex(),
-            beforeSession: app => app.UseAuthentication().Use((context, next) =>
-            {
-                // Validation is over; from here on Redis is quick.
-                gate?.Open();
-                return next(context);
-            }),
-            afterSession: app => app.UseRouting().UseAuthorization());
-        await slow.NewBrowser().GetAsync("/login/warm");
+            () => gate?.Open());
 
         var browser = healthy.NewBrowser();
         await browser.GetAsync("/login/ada");

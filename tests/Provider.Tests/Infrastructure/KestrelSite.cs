@@ -1,8 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.DataProtection;
-using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Logging;
 
 namespace RedisSessions.Tests.Infrastructure;
 
@@ -58,21 +56,7 @@ public sealed class KestrelSite : IAsyncDisposable
         Action<RedisSessionOptions>? options = null)
     {
         var log = new CapturedLog();
-        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { EnvironmentName = Environments.Production });
-        builder.Configuration.Sources.Clear();
-        builder.Logging.ClearProviders().SetMinimumLevel(LogLevel.Trace).AddProvider(log);
-        builder.Services.AddDataProtection().UseEphemeralDataProtectionProvider();
-        builder.Services.AddSingleton(fleet.Protection);
-        builder.Services.AddSingleton(fleet.Clock);
-        services?.Invoke(builder.Services);
-        var sessions = builder.Services.AddRedisSession(redis, o =>
-        {
-            o.KeyPrefix = fleet.Prefix;
-            options?.Invoke(o);
-        });
-        addOns?.Invoke(sessions);
-
-        var app = builder.Build();
+        var app = Site.NewBuilder(redis, fleet, log, options, services, addOns).Build();
         app.Urls.Add("http://127.0.0.1:0");
         pipeline(app);
         await app.StartAsync();

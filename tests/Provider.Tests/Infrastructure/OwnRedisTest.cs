@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace RedisSessions.Tests.Infrastructure;
 
 /// <summary>A test with a redis-server of its own, to pause, fill, stop or count at, and with sites that are as impatient as it says.</summary>
@@ -67,10 +65,6 @@ public abstract class OwnRedisTest : IAsyncDisposable
         _sites.Add(site);
         return site;
     }
-
-    /// <summary>The cookie of a session that this fleet may or may not have.</summary>
-    protected string CookieOf(string secret) => Uri.EscapeDataString(
-        Convert.ToBase64String(Fleet.Protection.CreateProtector("SessionMiddleware").Protect(Encoding.UTF8.GetBytes(secret))).TrimEnd('='));
 
     /// <summary>What a request of unknown end answers; null if its connection was aborted.</summary>
     protected static async Task<HttpResponseMessage?> TrySendAsync(Browser browser, string path)

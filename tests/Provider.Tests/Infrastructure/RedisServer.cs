@@ -77,6 +77,16 @@ public abstract class RedisServer : IAsyncLifetime
         }
     }
 
+    /// <summary>Every master. The client calls a node that it has not reached yet a master too, so the cluster itself is asked.</summary>
+    public async Task<IReadOnlyList<IServer>> MastersAsync()
+    {
+        var admin = await AdminAsync();
+        var first = admin.GetServers().First(server => server.IsConnected);
+        return first.ServerType == ServerType.Cluster && await first.ClusterNodesAsync() is { } cluster
+            ? [.. cluster.Nodes.Where(node => !node.IsReplica).Select(node => admin.GetServer(node.EndPoint!))]
+            : [first];
+    }
+
     public virtual async ValueTask DisposeAsync()
     {
         if (_admin is not null)

@@ -1,5 +1,7 @@
+using System.Text;
 using Microsoft.AspNetCore.DataProtection;
 using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Session;
 using Microsoft.AspNetCore.TestHost;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -37,11 +39,30 @@ public sealed class Site : IAsyncDisposable
         Action<IApplicationBuilder>? afterSession = null,
         LogLevel logLevel = LogLevel.Trace)
     {
-        fleet ??= new Fleet();
         var log = new CapturedLog();
+        var builder = NewBuilder(redis, fleet ?? new Fleet(), log, options, services, addOns, logLevel);
+        builder.WebHost.UseTestServer();
+        var app = builder.Build();
+        beforeSession?.Invoke(app);
+        app.UseSession();
+        afterSession?.Invoke(app);
+        map(app);
+        await app.StartAsync();
+        return new Site(app, log);
+    }
+
+    /// <summary>What every application of a test is built from, whichever server it then runs on.</summary>
+    public static WebApplicationBuilder NewBuilder(
+        string redis,
+        Fleet fleet,
+        CapturedLog log,
+        Action<RedisSessionOptions>? options,
+        Action<IServiceCollection>? services,
+        Action<RedisSessionBuilder>? addOns,
+        LogLevel logLevel = LogLevel.Trace)
+    {
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { EnvironmentName = Environments.Production });
         builder.Configuration.Sources.Clear();
-        builder.WebHost.UseTestServer();
         builder.Logging.ClearProviders().SetMinimumLevel(logLevel).AddProvider(log);
         builder.Services.AddDataProtection().UseEphemeralDataProtectionProvider();
         builder.Services.AddSingleton(fleet.Protection);
@@ -53,14 +74,7 @@ public sealed class Site : IAsyncDisposable
             options?.Invoke(o);
         });
         addOns?.Invoke(sessions);
-
-        var app = builder.Build();
-        beforeSession?.Invoke(app);
-        app.UseSession();
-        afterSession?.Invoke(app);
-        map(app);
-        await app.StartAsync();
-        return new Site(app, log);
+        return builder;
     }
 
     public Browser NewBrowser() => new(Server.CreateHandler(), Services.GetRequiredService<IDataProtectionProvider>());
@@ -95,4 +109,8 @@ public sealed class Fleet
     public IDataProtectionProvider Protection { get; init; } = new EphemeralDataProtectionProvider();
 
     public TimeProvider Clock { get; init; } = TimeProvider.System;
+
+    /// <summary>The value of the cookie of a session that this fleet may or may not have.</summary>
+    public string CookieOf(string secret) => Uri.EscapeDataString(
+        Convert.ToBase64String(Protection.CreateProtector(nameof(SessionMiddleware)).Protect(Encoding.UTF8.GetBytes(secret))).TrimEnd('='));
 }

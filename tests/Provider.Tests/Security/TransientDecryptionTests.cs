@@ -1,5 +1,3 @@
-using System.Security.Cryptography;
-using Microsoft.AspNetCore.DataProtection;
 using Microsoft.Extensions.Logging;
 
 namespace RedisSessions.Tests.Security;
@@ -96,29 +94,6 @@ public abstract class TransientDecryptionTests : ServerTest
         await browser.TryAsync("/clear");
         _keys.Fail = false;
         Assert.Equal("Ada", await browser.GetAsync("/get/name"));
-    }
-
-    /// <summary>Data Protection whose keys cannot be read for a while; the session cookie's can.</summary>
-    private sealed class KeyRing : IDataProtectionProvider
-    {
-        private readonly EphemeralDataProtectionProvider _provider = new();
-
-        public bool Fail { get; set; }
-
-        public IDataProtector CreateProtector(string purpose) => purpose == "SessionMiddleware"
-            ? _provider.CreateProtector(purpose)
-            : new Protector(this, _provider.CreateProtector(purpose));
-
-        private sealed class Protector(KeyRing ring, IDataProtector inner) : IDataProtector
-        {
-            public IDataProtector CreateProtector(string purpose) => new Protector(ring, inner.CreateProtector(purpose));
-
-            public byte[] Protect(byte[] plaintext) => inner.Protect(plaintext);
-
-            public byte[] Unprotect(byte[] protectedData) => ring.Fail
-                ? throw new CryptographicException("The key ring cannot be read.")
-                : inner.Unprotect(protectedData);
-        }
     }
 }
 

@@ -56,7 +56,7 @@ public sealed class ColdStartTests : OwnRedisTest
             var answers = await Task.WhenAll(secrets.Select(secret =>
             {
                 var browser = site.NewBrowser();
-                browser.SetCookie(Browser.SessionCookie, CookieOf(secret));
+                browser.SetCookie(Browser.SessionCookie, Fleet.CookieOf(secret));
                 return browser.GetAsync("/synchronous");
             }));
             Assert.Equal(Enumerable.Range(0, Visitors).Select(i => $"True {i}"), answers);

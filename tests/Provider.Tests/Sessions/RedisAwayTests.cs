@@ -48,7 +48,7 @@ public sealed class RedisAwayTests : OwnRedisTest
 
         // Somebody with a cookie finds out that it is down.
         var known = site.NewBrowser();
-        known.SetCookie(Browser.SessionCookie, CookieOf(Guid.NewGuid().ToString()));
+        known.SetCookie(Browser.SessionCookie, Fleet.CookieOf(Guid.NewGuid().ToString()));
         await Eventually.TrueAsync(async () => await known.GetAsync("/available") == "false", what: "the session is unavailable");
 
         foreach (var (path, answer) in new[] { ("/available", "false"), ("/load", "threw"), ("/set-and-read", "False:::"), ("/set/a/1", "ok"), ("/keys", "") })

@@ -1,5 +1,3 @@
-using System.Security.Cryptography;
-using Microsoft.AspNetCore.DataProtection;
 using RedisSessions.Sessions;
 
 namespace RedisSessions.Tests.Sessions;
@@ -214,28 +212,6 @@ public abstract class ReviewMoveTests : ServerTest
         public override ValueTask BeforeEndpointAsync(RedisSession session, HttpContext context) => context.Items.ContainsKey("fail")
             ? throw new InvalidOperationException("thrown by the add-on")
             : ValueTask.CompletedTask;
-    }
-
-    private sealed class KeyRing : IDataProtectionProvider
-    {
-        private readonly EphemeralDataProtectionProvider _provider = new();
-
-        public bool Fail { get; set; }
-
-        public IDataProtector CreateProtector(string purpose) => purpose == "SessionMiddleware"
-            ? _provider.CreateProtector(purpose)
-            : new Protector(this, _provider.CreateProtector(purpose));
-
-        private sealed class Protector(KeyRing ring, IDataProtector inner) : IDataProtector
-        {
-            public IDataProtector CreateProtector(string purpose) => new Protector(ring, inner.CreateProtector(purpose));
-
-            public byte[] Protect(byte[] plaintext) => inner.Protect(plaintext);
-
-            public byte[] Unprotect(byte[] protectedData) => ring.Fail
-                ? throw new CryptographicException("The key ring cannot be read.")
-                : inner.Unprotect(protectedData);
-        }
     }
 }
 

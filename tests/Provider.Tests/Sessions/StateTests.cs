@@ -1,5 +1,4 @@
 using System.Net;
-using System.Text;
 using Microsoft.AspNetCore.Session;
 using RedisSessions.Sessions;
 
@@ -103,8 +102,7 @@ public abstract class StateTests(RedisServer server) : ServerTest(server)
         context.Connection.RemoteIpAddress = address is null ? new IPAddress(Random.Shared.NextInt64(1L << 32)) : IPAddress.Parse(address);
         if (!isNew)
         {
-            var cookie = Fleet.Protection.CreateProtector(nameof(SessionMiddleware)).Protect(Encoding.UTF8.GetBytes(secret));
-            context.Request.Headers.Cookie = $"{Browser.SessionCookie}={Convert.ToBase64String(cookie).TrimEnd('=')}";
+            context.Request.Headers.Cookie = $"{Browser.SessionCookie}={Fleet.CookieOf(secret)}";
         }
 
         var accessor = _site.Services.GetRequiredService<IHttpContextAccessor>();

@@ -62,7 +62,7 @@ public sealed class UnobservedTests : OwnRedisTest
             o.ConnectionMultiplexerFactory = () => connecting.Task;
         });
         var browser = site.NewBrowser();
-        browser.SetCookie(Browser.SessionCookie, CookieOf(Guid.NewGuid().ToString()));
+        browser.SetCookie(Browser.SessionCookie, Fleet.CookieOf(Guid.NewGuid().ToString()));
         for (var i = 0; i < 5; i++)
         {
             Assert.Equal("none", await browser.GetAsync("/none"));
@@ -80,7 +80,7 @@ public sealed class UnobservedTests : OwnRedisTest
         redis.Stop();
         var site = await SiteAsync($"{redis.Address},abortConnect=true,connectTimeout=500,connectRetry=1", options: o => o.PreloadSession = false);
         var browser = site.NewBrowser();
-        browser.SetCookie(Browser.SessionCookie, CookieOf(Guid.NewGuid().ToString()));
+        browser.SetCookie(Browser.SessionCookie, Fleet.CookieOf(Guid.NewGuid().ToString()));
         for (var i = 0; i < 5; i++)
         {
             Assert.Equal("none", await browser.GetAsync("/none"));

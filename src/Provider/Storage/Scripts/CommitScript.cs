@@ -101,9 +101,7 @@ internal static class CommitScript
         string key, SlideTimes times, Expected expected, long version, long creation, SessionDelta delta, FieldCodec? codec, CommitBound? bound, byte[]? seal)
     {
         var header = bound is null ? Header : BoundedHeader;
-        var removed = delta.CountRemoved();
-        var set = delta.Fields.Count + delta.Metadata.Count - removed + (seal is null ? 0 : 1);
-        var arguments = new RedisValue[header + (2 * set) + removed];
+        var arguments = DeltaArguments.Behind(header, key, delta, codec, seal, out var sets);
         times.WriteTo(arguments);
         arguments[4] = expected.CreatedAt is { } created ? created : RedisValue.EmptyString;
         arguments[5] = expected.Version is { } at ? at : RedisValue.EmptyString;
@@ -111,7 +109,7 @@ internal static class CommitScript
         arguments[7] = creation;
         arguments[8] = delta.IsCleared ? 1 : 0;
         arguments[9] = delta.ChangesTimeouts ? 1 : 0;
-        arguments[10] = set;
+        arguments[10] = sets;
         if (bound is { } limited)
         {
             arguments[11] = limited.Known;
@@ -119,37 +117,7 @@ internal static class CommitScript
             arguments[13] = limited.Limits.Bytes;
         }
 
-        var nextSet = header;
-        var nextRemoved = header + (2 * set);
-        foreach (var (name, value) in delta.Fields)
-        {
-            Place(FieldNames.Encode(name), value is null ? RedisValue.Null : codec?.Encode(key, name, value) ?? value);
-        }
-
-        foreach (var (name, value) in delta.Metadata)
-        {
-            Place(name, value);
-        }
-
-        if (seal is not null)
-        {
-            Place(FieldNames.Seal, seal);
-        }
-
         return arguments;
-
-        void Place(string field, RedisValue value)
-        {
-            if (value.IsNull)
-            {
-                arguments[nextRemoved++] = field;
-            }
-            else
-            {
-                arguments[nextSet++] = field;
-                arguments[nextSet++] = value;
-            }
-        }
     }
 
     public static CommitReply Reply(RedisResult reply, long version) => reply.Length >= 0

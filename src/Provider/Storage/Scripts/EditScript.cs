@@ -29,32 +29,10 @@ internal static class EditScript
 
     public static RedisScript.Call Begin(IDatabase database, string key, long version, SessionDelta delta, FieldCodec? codec, long? expected = null, byte[]? seal = null)
     {
-        var removed = delta.CountRemoved();
-        var set = delta.Fields.Count - removed + (seal is null ? 0 : 1);
-        var arguments = new RedisValue[Header + (2 * set) + removed];
+        var arguments = DeltaArguments.Behind(Header, key, delta, codec, seal, out var sets);
         arguments[0] = version;
-        arguments[1] = set;
+        arguments[1] = sets;
         arguments[2] = expected is { } known ? known : RedisValue.EmptyString;
-        var (nextSet, nextRemoved) = (Header, Header + (2 * set));
-        foreach (var (name, value) in delta.Fields)
-        {
-            if (value is null)
-            {
-                arguments[nextRemoved++] = FieldNames.Encode(name);
-            }
-            else
-            {
-                arguments[nextSet++] = FieldNames.Encode(name);
-                arguments[nextSet++] = codec?.Encode(key, name, value) ?? value;
-            }
-        }
-
-        if (seal is not null)
-        {
-            arguments[nextSet++] = FieldNames.Seal;
-            arguments[nextSet++] = seal;
-        }
-
         return Script.Begin(database, [key], arguments);
     }
 

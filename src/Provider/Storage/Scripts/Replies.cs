@@ -9,13 +9,13 @@ internal readonly record struct Expected(long? CreatedAt, long? Version)
     public static Expected Anything => default;
 
     /// <summary>No session: it is created.</summary>
-    public static Expected Nothing => new(null, SessionSnapshot.NoVersion);
+    private static Expected Nothing => new(null, SessionSnapshot.NoVersion);
 
     /// <summary>The session that the caller loaded, whatever was committed to it since.</summary>
     public static Expected Session(SessionSnapshot loaded) => new(loaded.CreatedAt, null);
 
     /// <summary>The session as the caller knows it, and nothing committed to it since.</summary>
-    public static Expected Exactly(SessionSnapshot known) => new(known.CreatedAt, known.Version);
+    public static Expected Exactly(SessionSnapshot? known) => known is null ? Nothing : new(known.CreatedAt, known.Version);
 }
 
 internal enum CommitOutcome
