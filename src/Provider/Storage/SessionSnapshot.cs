@@ -50,8 +50,20 @@ internal sealed class SessionSnapshot
     /// <summary>What the hash had as its seal when it was read; null if it had none, or was not read.</summary>
     public byte[]? Seal { get; private init; }
 
-    /// <summary>Estimated bytes of memory.</summary>
-    public long Size => SessionOverhead + ((long)FieldOverhead * Fields.Count) + (2 * Fields.Bytes);
+    /// <summary>Estimated bytes of memory: a value as it is, a name in UTF-16.</summary>
+    public long Size
+    {
+        get
+        {
+            var size = SessionOverhead + Fields.Bytes;
+            foreach (var name in Fields.Names)
+            {
+                size += FieldOverhead + name.Length;
+            }
+
+            return size;
+        }
+    }
 
     /// <summary>All metadata but the version, by stored name.</summary>
     public ReadOnlySpan<KeyValuePair<string, string>> Metadata => _metadata;

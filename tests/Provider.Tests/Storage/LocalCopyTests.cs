@@ -117,6 +117,16 @@ public abstract class LocalCopyTests(RedisServer server) : ServerTest(server)
     }
 
     [Fact]
+    public async Task A_large_value_is_held_once_and_counted_once()
+    {
+        var site = await StartAsync();
+        var copies = site.Services.GetRequiredService<SessionCopies>();
+        var created = await site.Sessions.CreateAsync([new("a", new byte[1_000_000])]);
+        Open(site, created.SecretKey).Get("a");
+        Assert.InRange(copies.Size, 1_000_000, 1_010_000);
+    }
+
+    [Fact]
     public async Task Within_max_staleness_a_request_that_only_reads_asks_nobody_and_then_slides_in_time()
     {
         var clock = new FakeTimeProvider(DateTimeOffset.UtcNow);
