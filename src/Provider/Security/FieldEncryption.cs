@@ -7,33 +7,42 @@ using RedisSessions.Storage;
 namespace RedisSessions.Security;
 
 /// <summary>
-/// Encrypts values through ASP.NET Core Data Protection, which authenticates them and rotates its keys. What is protected
+/// Encrypts values under <see cref="DataKeys"/>, which Data Protection protects with keys that it rotates. What is protected
 /// begins with a digest of key and field name; a value that was copied to another field or another session carries the
-/// wrong one. Four bytes in front tell an encrypted value from one written before.
+/// wrong one. Four bytes in front tell an encrypted value from one written before, and how it was encrypted.
 /// <para>
 /// The seal is a digest of key, version, metadata and values, protected in the same way. It is only looked at once values in the clear are
 /// refused: until then whoever can write to Redis can plant values anyway, and servers that do not encrypt may still write.
 /// </para>
 /// </summary>
-internal sealed class FieldEncryption(IDataProtectionProvider protection, IOptions<SessionEncryptionOptions> options, SecurityEvents events) : FieldCodec
+internal sealed class FieldEncryption(
+    IDataProtectionProvider protection,
+    IOptions<SessionEncryptionOptions> options,
+    SecurityEvents events,
+    SessionTimeouts timeouts) : FieldCodec, IDisposable
 {
     private const int DigestLength = 16;
-    private readonly IDataProtector _protector = protection.CreateProtector("RedisSessions.Fields.v1");
-    private readonly IDataProtector _sealer = protection.CreateProtector("RedisSessions.Seal.v1");
+    private readonly DataKeys _values = new(protection.CreateProtector("RedisSessions.Fields.v2"), timeouts.Clock);
+    private readonly DataKeys _seals = new(protection.CreateProtector("RedisSessions.Seal.v1"), timeouts.Clock);
+    private readonly IDataProtector _former = protection.CreateProtector("RedisSessions.Fields.v1");
 
-    private static ReadOnlySpan<byte> Mark => [0xE5, 0x52, 0x53, 0x01];
+    private static ReadOnlySpan<byte> Mark => [0xE5, 0x52, 0x53, 0x02];
+
+    // Data Protection itself, value by value.
+    private static ReadOnlySpan<byte> FormerMark => [0xE5, 0x52, 0x53, 0x01];
 
     public override byte[] Encode(string key, string field, byte[] value)
     {
         var plain = new byte[DigestLength + value.Length];
         WriteDigest(key, field, plain);
         value.CopyTo(plain, DigestLength);
-        return [.. Mark, .. _protector.Protect(plain)];
+        return [.. Mark, .. _values.Protect(plain)];
     }
 
     public override byte[]? Decode(string key, string field, byte[] stored)
     {
-        if (!stored.AsSpan().StartsWith(Mark))
+        var isFormer = stored.AsSpan().StartsWith(FormerMark);
+        if (!isFormer && !stored.AsSpan().StartsWith(Mark))
         {
             return options.Value.AcceptUnencrypted ? stored : Refuse(key, field);
         }
@@ -41,7 +50,7 @@ internal sealed class FieldEncryption(IDataProtectionProvider protection, IOptio
         byte[] plain;
         try
         {
-            plain = _protector.Unprotect(stored[Mark.Length..]);
+            plain = isFormer ? _former.Unprotect(stored[FormerMark.Length..]) : _values.Unprotect(stored.AsSpan(Mark.Length));
         }
         catch (CryptographicException)
         {
@@ -57,7 +66,7 @@ internal sealed class FieldEncryption(IDataProtectionProvider protection, IOptio
             : Refuse(key, field);
     }
 
-    public override byte[] Seal(string key, SessionSnapshot session) => _sealer.Protect(SessionSeal.DigestOf(key, session));
+    public override byte[] Seal(string key, SessionSnapshot session) => _seals.Protect(SessionSeal.DigestOf(key, session));
 
     public override bool IsSealed(string key, SessionSnapshot session)
     {
@@ -66,13 +75,19 @@ internal sealed class FieldEncryption(IDataProtectionProvider protection, IOptio
             return true;
         }
 
-        if (session.Seal is { } seal && CryptographicOperations.FixedTimeEquals(_sealer.Unprotect(seal), SessionSeal.DigestOf(key, session)))
+        if (session.Seal is { } seal && CryptographicOperations.FixedTimeEquals(_seals.Unprotect(seal), SessionSeal.DigestOf(key, session)))
         {
             return true;
         }
 
         Report(key, "the seal");
         return false;
+    }
+
+    public void Dispose()
+    {
+        _values.Dispose();
+        _seals.Dispose();
     }
 
     private byte[]? Refuse(string key, string field)

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
@@ -11,56 +12,126 @@ namespace RedisSessions.Security;
 /// </summary>
 internal static class SessionSeal
 {
+    // Values up to here are gathered: what the hash costs by the call is more than what it costs to copy them.
+    private const int BufferSize = 16 * 1024;
+
     public static byte[] DigestOf(string key, SessionSnapshot session)
     {
-        using var digest = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        AddText(digest, key);
-        AddNumber(digest, session.Version);
-
-        var metadata = new List<KeyValuePair<string, string>>(session.Metadata.Length);
-        foreach (var entry in session.Metadata)
+        var digest = new Digest();
+        try
         {
-            if (!FieldNames.IsNotedInPassing(entry.Key))
+            digest.Add(key);
+            digest.Add(session.Version);
+
+            var metadata = new List<KeyValuePair<string, string>>(session.Metadata.Length);
+            foreach (var entry in session.Metadata)
             {
-                metadata.Add(entry);
+                if (!FieldNames.IsNotedInPassing(entry.Key))
+                {
+                    metadata.Add(entry);
+                }
+            }
+
+            metadata.Sort(static (a, b) => string.CompareOrdinal(a.Key, b.Key));
+            digest.Add(metadata.Count);
+            foreach (var (name, value) in metadata)
+            {
+                digest.Add(name);
+                digest.Add(value);
+            }
+
+            var names = session.Fields.Names.ToArray();
+            Array.Sort(names, StringComparer.Ordinal);
+            digest.Add(names.Length);
+            foreach (var name in names)
+            {
+                session.Fields.TryGet(name, out var value);
+                digest.Add(name);
+                digest.Add(value!);
+            }
+
+            return digest.End();
+        }
+        finally
+        {
+            digest.Dispose();
+        }
+    }
+
+    private sealed class Digest : IDisposable
+    {
+        private readonly byte[] _buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
+        private IncrementalHash? _hash;
+        private int _length;
+
+        public void Add(string text)
+        {
+            var length = Encoding.UTF8.GetByteCount(text);
+            Add((long)length);
+            if (length > BufferSize)
+            {
+                Append(Encoding.UTF8.GetBytes(text));
+            }
+            else
+            {
+                Encoding.UTF8.GetBytes(text, Space(length));
             }
         }
 
-        metadata.Sort(static (a, b) => string.CompareOrdinal(a.Key, b.Key));
-        AddNumber(digest, metadata.Count);
-        foreach (var (name, value) in metadata)
+        public void Add(byte[] value)
         {
-            AddText(digest, name);
-            AddText(digest, value);
+            Add(value.LongLength);
+            if (value.Length > BufferSize)
+            {
+                Append(value);
+            }
+            else
+            {
+                value.CopyTo(Space(value.Length));
+            }
         }
 
-        var names = session.Fields.Names.ToArray();
-        Array.Sort(names, StringComparer.Ordinal);
-        AddNumber(digest, names.Length);
-        foreach (var name in names)
+        public void Add(long number) => BinaryPrimitives.WriteInt64LittleEndian(Space(sizeof(long)), number);
+
+        public byte[] End()
         {
-            session.Fields.TryGet(name, out var value);
-            AddText(digest, name);
-            AddNumber(digest, value!.Length);
-            digest.AppendData(value);
+            if (_hash is null)
+            {
+                return SHA256.HashData(_buffer.AsSpan(0, _length));
+            }
+
+            Flush();
+            return _hash.GetHashAndReset();
         }
 
-        return digest.GetHashAndReset();
-    }
+        public void Dispose()
+        {
+            ArrayPool<byte>.Shared.Return(_buffer, clearArray: true);
+            _hash?.Dispose();
+        }
 
-    private static void AddText(IncrementalHash digest, string text)
-    {
-        var length = Encoding.UTF8.GetByteCount(text);
-        var utf8 = length <= 256 ? stackalloc byte[length] : new byte[length];
-        Encoding.UTF8.GetBytes(text, utf8);
-        AddNumber(digest, length);
-        digest.AppendData(utf8);
-    }
+        private Span<byte> Space(int length)
+        {
+            if (_length + length > BufferSize)
+            {
+                Flush();
+            }
 
-    private static void AddNumber(IncrementalHash digest, long number)
-    {
-        Span<byte> bytes = stackalloc byte[sizeof(long)];
-        BinaryPrimitives.WriteInt64LittleEndian(bytes, number);
-        digest.AppendData(bytes);
+            _length += length;
+            return _buffer.AsSpan(_length - length, length);
+        }
+
+        private void Append(byte[] bytes)
+        {
+            Flush();
+            _hash!.AppendData(bytes);
+        }
+
+        private void Flush()
+        {
+            _hash ??= IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+            _hash.AppendData(_buffer, 0, _length);
+            _length = 0;
+        }
     }
 }

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text;
 using Microsoft.AspNetCore.DataProtection;
 using StackExchange.Redis;
@@ -75,6 +76,18 @@ public abstract class EncryptionTests(RedisServer server) : ServerTest(server)
         var otherKeys = new EphemeralDataProtectionProvider().CreateProtector("RedisSessions.Fields.v1");
         await (await DatabaseAsync()).HashSetAsync(KeyOf(created.Id), [new("role", "admin"), new("key", (byte[])[0xE5, 0x52, 0x53, 0x01, .. otherKeys.Protect([1, 2, 3])]), new("@v", "99")]);
         Assert.Empty(Open(site, created.SecretKey).Keys);
+    }
+
+    [Fact]
+    public async Task What_data_protection_encrypted_value_by_value_is_still_read()
+    {
+        var site = await StartEncryptedAsync(acceptUnencrypted: true);
+        var created = await site.Sessions.CreateAsync();
+        var key = KeyOf(created.Id);
+        byte[] plain = [.. SHA256.HashData(Encoding.UTF8.GetBytes($"{key}\nname"))[..16], .. "Ada"u8];
+        var former = site.Services.GetRequiredService<IDataProtectionProvider>().CreateProtector("RedisSessions.Fields.v1");
+        await (await DatabaseAsync()).HashSetAsync(key, [new("name", (byte[])[0xE5, 0x52, 0x53, 0x01, .. former.Protect(plain)]), new("@v", "99")]);
+        Assert.Equal("Ada", Open(site, created.SecretKey).GetString("name"));
     }
 
     [Fact]
