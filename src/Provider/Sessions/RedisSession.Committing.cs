@@ -44,6 +44,11 @@ internal sealed partial class RedisSession
         cancellationToken.ThrowIfCancellationRequested();
         if (_failedCommit is { IsFinal: true } failed && failed.Changes == _content.Changes)
         {
+            if (failed.IsUnmet)
+            {
+                AbortUnfinishedResponse();
+            }
+
             ExceptionDispatchInfo.Throw(failed.Exception);
         }
 

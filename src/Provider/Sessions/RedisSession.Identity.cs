@@ -241,6 +241,7 @@ internal sealed partial class RedisSession
         _content.Reset(null);
         _move = null;
         _failedCommit = null;
+        _hasDeparted = false;
         _cookieEnds = false;
     }
 
