@@ -62,6 +62,9 @@ internal static partial class Log
     [LoggerMessage(109, LogLevel.Error, "An add-on failed before session {SessionId} was committed; nothing was written, and the changes are kept.", EventName = "SessionAddOnSpoiledCommit")]
     public static partial void AddOnSpoiledCommit(this ILogger logger, Guid sessionId, Exception exception);
 
+    [LoggerMessage(119, LogLevel.Error, "Session {SessionId} got its id with this response, but what was changed while the response started could not be stored.", EventName = "ChangesNotStoredBehindNewId")]
+    public static partial void ChangesNotStoredBehindNewId(this ILogger logger, Guid sessionId, Exception exception);
+
     [LoggerMessage(110, LogLevel.Debug, "A write to the index of users' sessions was lost; the session's next heartbeat makes it again.", EventName = "UserIndexWriteLost")]
     public static partial void UserIndexWriteLost(this ILogger logger, Exception exception);
 

@@ -13,4 +13,7 @@ internal sealed record FailedCommit(Exception Exception, int Changes, bool IsRef
 
     /// <summary>Redis may have applied the changes, and was too slow to say so: a second wait would not make that clearer.</summary>
     public bool IsOutcomeUnknown { get; } = RedisAway.LeavesOutcomeUnknown(Exception);
+
+    /// <summary>Nobody met it, because the response had to go out.</summary>
+    public bool IsUnmet { get; init; }
 }

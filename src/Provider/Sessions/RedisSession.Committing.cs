@@ -44,6 +44,11 @@ internal sealed partial class RedisSession
         cancellationToken.ThrowIfCancellationRequested();
         if (_failedCommit is { IsFinal: true } failed && failed.Changes == _content.Changes)
         {
+            if (failed.IsUnmet)
+            {
+                AbortUnfinishedResponse();
+            }
+
             ExceptionDispatchInfo.Throw(failed.Exception);
         }
 
@@ -119,9 +124,8 @@ internal sealed partial class RedisSession
     private async Task<CommitOutcome> WriteDeltaAsync(SessionCommit commit, IODeadline deadline, CancellationToken cancellationToken)
     {
         var expected = commit.Before is { } loaded ? Expected.Session(loaded) : Expected.Anything;
-        var own = OwnIdleAfter(commit);
         var reply = await deadline.WaitAsync(
-            _store.Hash.CommitAsync(_identity.Key, commit.Delta, expected, _idleTimeout, own, bound: BoundOf(commit), known: commit.Before), cancellationToken).ConfigureAwait(false);
+            _store.Hash.CommitAsync(_identity.Key, commit.Delta, expected, _idleTimeout, bound: BoundOf(commit), known: commit.Before), cancellationToken).ConfigureAwait(false);
         if (reply.Outcome != CommitOutcome.Done)
         {
             _content.PutBack(commit);
@@ -143,12 +147,6 @@ internal sealed partial class RedisSession
     private CommitBound? BoundOf(SessionCommit commit) => _store.AddOns.Limits is { } limits
         ? new CommitBound(limits, commit.Before is { IsPartial: true } ? SessionSnapshot.UnknownVersion : commit.Before?.Version ?? SessionSnapshot.NoVersion)
         : null;
-
-    private static TimeSpan? OwnIdleAfter(SessionCommit commit)
-    {
-        var text = commit.Delta.Metadata.TryGetValue(FieldNames.IdleTimeout, out var changed) ? changed : commit.Before?.GetMetadata(FieldNames.IdleTimeout);
-        return long.TryParse(text, CultureInfo.InvariantCulture, out var milliseconds) ? TimeSpan.FromMilliseconds(milliseconds) : null;
-    }
 
     /// <param name="commit">The commit.</param>
     /// <param name="reply">What it came to.</param>

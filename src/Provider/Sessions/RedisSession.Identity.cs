@@ -76,7 +76,7 @@ internal sealed partial class RedisSession
         var before = commit.Before!;
         var moved = commit.After(SessionSnapshot.NoVersion, before.CreatedAt);
         var reply = await deadline.WaitAsync(
-            _store.Hash.CommitAsync(_identity.Key, SessionDelta.Whole(moved), Expected.Anything, _idleTimeout, OwnIdleAfter(commit), before.CreatedAt), cancellationToken).ConfigureAwait(false);
+            _store.Hash.CommitAsync(_identity.Key, SessionDelta.Whole(moved), Expected.Anything, _idleTimeout, before.CreatedAt), cancellationToken).ConfigureAwait(false);
         move.Own.Add(commit.Delta);
         if (!await deadline.WaitAsync(move.MayGoOnAsync(_store.Hash), cancellationToken).ConfigureAwait(false)
             || !await deadline.WaitAsync(_store.AddOns.MovingAsync(this, moved, move.From.Id).AsTask(), cancellationToken).ConfigureAwait(false))
@@ -241,6 +241,7 @@ internal sealed partial class RedisSession
         _content.Reset(null);
         _move = null;
         _failedCommit = null;
+        _hasDeparted = false;
         _cookieEnds = false;
     }
 

@@ -329,8 +329,7 @@ internal sealed partial class RedisSession
     {
         try
         {
-            var own = session.GetMilliseconds(FieldNames.IdleTimeout);
-            switch (await _store.Hash.SlideAsync(key, _idleTimeout, own, _store.AddOns.HeartbeatInterval).ConfigureAwait(false))
+            switch (await _store.Hash.SlideAsync(key, _idleTimeout, _store.AddOns.HeartbeatInterval).ConfigureAwait(false))
             {
                 // Unless the request has ended the session meanwhile: then it is not in use any more.
                 case SlideReply.SlidAndHeartbeatDue when beat.Stored is not null && GoesBy(id):

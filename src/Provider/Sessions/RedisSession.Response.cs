@@ -58,6 +58,12 @@ internal sealed partial class RedisSession
         {
             // The response goes out all the same, as with the in-box session. The commit at the end of the request throws, and SessionMiddleware logs that.
         }
+        catch (Exception exception) when (_hasDeparted)
+        {
+            // An earlier turn ended the old id. Without this response, which a throw would rob of its cookie, the browser would lose the whole session.
+            _store.Logger.ChangesNotStoredBehindNewId(_identity.Id, exception);
+            _failedCommit = _failedCommit is { } failed ? failed with { IsUnmet = true } : null;
+        }
 
         await DepartAsync().ConfigureAwait(false);
         WriteCookie(isFirst);
@@ -139,6 +145,7 @@ internal sealed partial class RedisSession
         }
 
         _move = null;
+        _hasDeparted = true;
         var (identity, deadline) = (_identity, NewDeadline());
         try
         {

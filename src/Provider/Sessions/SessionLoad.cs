@@ -209,7 +209,8 @@ internal sealed class SessionLoad
         }
 
         var session = SessionSnapshot.Applied(reply.Version, reply.CreatedAt, _reply.Session, _imported!);
-        _reply = new ReadReply(session, _store.Timeouts.IdleOf(session, _idle) + TimeSpan.FromMilliseconds(_store.Timeouts.PrecisionOf(_idle)), IsCopy: false);
+        var idle = _store.Timeouts.IdleOf(session, _idle);
+        _reply = new ReadReply(session, idle + TimeSpan.FromMilliseconds(_store.Timeouts.PrecisionOf(idle)), IsCopy: false);
         _importCreated = reply.Replaced == SessionSnapshot.NoVersion;
         _confirmation = _store.Former!.BeginConfirm(_database!, _identity.Secret, _identity.Id, _found!, session, _idle);
     }

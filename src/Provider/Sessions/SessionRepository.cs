@@ -23,7 +23,7 @@ internal sealed class SessionRepository(SessionHash hash, SessionTimeouts timeou
 
         var secret = SessionId.NewSecret();
         var id = SessionId.Derive(secret);
-        await hash.CommitAsync(keys.Session(id), delta, Expected.Anything, timeouts.IdleTimeout, idleTimeout).WaitAsync(cancellationToken).ConfigureAwait(false);
+        await hash.CommitAsync(keys.Session(id), delta, Expected.Anything, timeouts.IdleTimeout).WaitAsync(cancellationToken).ConfigureAwait(false);
         return new CreatedSession(id.ToString(), secret);
     }
 
@@ -80,7 +80,7 @@ internal sealed class SessionRepository(SessionHash hash, SessionTimeouts timeou
 
     public async Task<bool> TouchAsync(string sessionId, CancellationToken cancellationToken) =>
         KeyOf(sessionId) is { } key
-        && await hash.SlideAsync(key, timeouts.IdleTimeout, own: null, heartbeat: TimeSpan.Zero).WaitAsync(cancellationToken).ConfigureAwait(false) != SlideReply.Missing;
+        && await hash.SlideAsync(key, timeouts.IdleTimeout, heartbeat: TimeSpan.Zero).WaitAsync(cancellationToken).ConfigureAwait(false) != SlideReply.Missing;
 
     public async Task<TimeSpan?> GetTimeToLiveAsync(string sessionId, CancellationToken cancellationToken) =>
         KeyOf(sessionId) is { } key ? await hash.ReadLifeAsync(key).WaitAsync(cancellationToken).ConfigureAwait(false) : null;

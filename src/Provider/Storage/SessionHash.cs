@@ -101,7 +101,6 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
     /// <param name="delta">What to change.</param>
     /// <param name="expected">The session that is meant; where there is another, nothing is written.</param>
     /// <param name="idle">The idle timeout of a session that has none of its own.</param>
-    /// <param name="own">The session's own idle timeout afterwards, as far as the caller knows.</param>
     /// <param name="createdAt">The creation time if this creates the session, Unix milliseconds; null for now.</param>
     /// <param name="bound">What it may hold afterwards; null for no limit.</param>
     /// <param name="known">The session as the caller knows it; null for none. Only who seals looks at it.</param>
@@ -110,18 +109,17 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
         SessionDelta delta,
         Expected expected,
         TimeSpan idle,
-        TimeSpan? own = null,
         long? createdAt = null,
         CommitBound? bound = null,
         SessionSnapshot? known = null)
     {
         if (_codec is not null)
         {
-            return await CommitSealedAsync(_codec, key, delta, expected, idle, own, createdAt, bound, known).ConfigureAwait(false);
+            return await CommitSealedAsync(_codec, key, delta, expected, idle, createdAt, bound, known).ConfigureAwait(false);
         }
 
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(idle, own));
+        var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(idle));
         var call = CommitScript.Begin(database, key, times, expected, version, createdAt ?? times.Now, delta, codec: null, bound);
         return CommitScript.Reply(await call.EndAsync().ConfigureAwait(false), version);
     }
@@ -131,7 +129,7 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
     /// between, nothing is written, what there is now is read, and the seal is made again over that.
     /// </summary>
     private async Task<CommitReply> CommitSealedAsync(
-        FieldCodec codec, string key, SessionDelta delta, Expected expected, TimeSpan idle, TimeSpan? own, long? createdAt, CommitBound? bound, SessionSnapshot? known)
+        FieldCodec codec, string key, SessionDelta delta, Expected expected, TimeSpan idle, long? createdAt, CommitBound? bound, SessionSnapshot? known)
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         var isKnown = known is not { Version: SessionSnapshot.NoVersion } and not { IsPartial: true };
@@ -153,7 +151,7 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
                 return new CommitReply(CommitOutcome.Missing);
             }
 
-            var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(idle, own));
+            var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(idle));
             var creation = createdAt ?? times.Now;
             var seal = codec.Seal(key, SessionSnapshot.Applied(version, known?.CreatedAt ?? creation, known, delta));
             var call = CommitScript.Begin(database, key, times, Expected.Exactly(known), version, creation, delta, codec, bound, seal);
@@ -194,7 +192,7 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
         }
 
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(idle, loaded.GetMilliseconds(FieldNames.IdleTimeout)));
+        var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(idle));
         var call = IncrementScript.Begin(database, key, times, loaded.CreatedAt, version, name, by);
         return IncrementScript.Reply(await call.EndAsync().ConfigureAwait(false), version);
     }
@@ -216,7 +214,7 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
 
             var delta = new SessionDelta();
             var sum = delta.Fields[name] = Encoding.UTF8.GetBytes(checked(number + by).ToString(CultureInfo.InvariantCulture));
-            var reply = await CommitAsync(key, delta, Expected.Exactly(current), idle, current.GetMilliseconds(FieldNames.IdleTimeout), known: current).ConfigureAwait(false);
+            var reply = await CommitAsync(key, delta, Expected.Exactly(current), idle, known: current).ConfigureAwait(false);
             if (reply.Outcome != CommitOutcome.Changed)
             {
                 return new IncrementReply(reply, sum!);
@@ -234,12 +232,11 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
     /// <summary>Slides the TTL, and claims the heartbeat if that is due.</summary>
     /// <param name="key">The session's key.</param>
     /// <param name="idle">The idle timeout of a session that has none of its own.</param>
-    /// <param name="own">The session's own idle timeout, as far as the caller knows.</param>
     /// <param name="heartbeat">How often the heartbeat is due; zero for never.</param>
-    public async Task<SlideReply> SlideAsync(string key, TimeSpan idle, TimeSpan? own, TimeSpan heartbeat)
+    public async Task<SlideReply> SlideAsync(string key, TimeSpan idle, TimeSpan heartbeat)
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        var call = SlideScript.Begin(database, key, timeouts.Times(idle, own), heartbeat);
+        var call = SlideScript.Begin(database, key, timeouts.Times(idle), heartbeat);
         return SlideScript.Reply(await call.EndAsync().ConfigureAwait(false));
     }
 

@@ -10,9 +10,8 @@ namespace RedisSessions.Storage;
 /// </summary>
 internal sealed class SessionTimeouts(IOptions<RedisSessionOptions> options, IOptions<SessionOptions> sessionOptions, TimeProvider clock)
 {
-    // The default precision: a twentieth of the idle timeout, at most a minute.
-    private const int DefaultShare = 20;
-    private static readonly TimeSpan DefaultLimit = TimeSpan.FromMinutes(1);
+    // The default precision: a twentieth of the idle timeout, at most a minute. One that was asked for: that, at most the idle timeout.
+    private readonly (long Limit, long Divisor) _precision = options.Value.SlidePrecision is { } precision ? ((long)precision.TotalMilliseconds, 1) : (60_000, 20);
 
     public TimeProvider Clock { get; } = clock;
 
@@ -25,11 +24,8 @@ internal sealed class SessionTimeouts(IOptions<RedisSessionOptions> options, IOp
     public long AbsoluteMilliseconds { get; } = options.Value.AbsoluteTimeout is { } absolute ? Ttl.Milliseconds(absolute) : 0;
 
     /// <summary>What the TTL of a session with this idle timeout is longer than that, milliseconds; so long nothing needs to slide.</summary>
-    public long PrecisionOf(TimeSpan idle)
-    {
-        var precision = options.Value.SlidePrecision ?? (idle / DefaultShare < DefaultLimit ? idle / DefaultShare : DefaultLimit);
-        return (long)(precision < idle ? precision : idle).TotalMilliseconds;
-    }
+    /// <remarks>The scripts that slide count it in the same way.</remarks>
+    public long PrecisionOf(TimeSpan idle) => Math.Min(_precision.Limit, (long)idle.TotalMilliseconds / _precision.Divisor);
 
     public TimeSpan IdleOf(SessionSnapshot? session, TimeSpan sites) => Ttl.Within(session?.GetMilliseconds(FieldNames.IdleTimeout) ?? sites);
 
@@ -40,8 +36,7 @@ internal sealed class SessionTimeouts(IOptions<RedisSessionOptions> options, IOp
     public bool IsOver(SessionSnapshot session) => EndOf(session) is { } end && end <= Now;
 
     /// <param name="idle">The idle timeout of a session that has none of its own.</param>
-    /// <param name="own">This session's own; null if it has none, or that is not known.</param>
-    public SlideTimes Times(TimeSpan idle, TimeSpan? own = null) => new(Now, Ttl.Milliseconds(idle), PrecisionOf(own ?? idle), AbsoluteMilliseconds);
+    public SlideTimes Times(TimeSpan idle) => new(Now, Ttl.Milliseconds(idle), _precision.Limit, _precision.Divisor, AbsoluteMilliseconds);
 
     /// <summary>When a session that was slid now is to be slid again, Unix milliseconds.</summary>
     public long NextSlide(SessionSnapshot session, TimeSpan idle, TimeSpan heartbeat)

@@ -277,6 +277,8 @@ internal sealed class HistoryRun(ModelFleet fleet, bool countsVersions, bool lis
                 }
 
                 _model.CompareStore(_seen);
+                await SlideAsync();
+                _model.CompareTimes(_seen);
                 first = null;
                 break;
             }
@@ -292,8 +294,6 @@ internal sealed class HistoryRun(ModelFleet fleet, bool countsVersions, bool lis
             throw first;
         }
 
-        await SlideAsync();
-        _model.CompareTimes(_seen);
         _model.Adopt(_seen);
         CompareViews();
     }

@@ -74,6 +74,12 @@ internal sealed partial class SessionModel
     {
         if (OldOf(move) is not { } old)
         {
+            if (IsLost())
+            {
+                // Written before it was found gone, and nobody's: it expires by itself.
+                _store[request.Id!.Value] = new StoredSession(++_incarnations, request.View, request.Changes.Idle ?? request.BaseIdle, Now) { Touch = Touch.Write };
+            }
+
             (request.State, request.Move, request.Changes) = (SessionState.Gone, null, new());
             return;
         }

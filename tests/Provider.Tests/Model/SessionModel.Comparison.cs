@@ -53,7 +53,7 @@ internal sealed partial class SessionModel
                 Touch.Load when !stored.IsTakenBack => (idle, Max(before, idle + Precision)),
                 Touch.Load or Touch.LostLoad => (before, Max(before, idle + Precision)),
                 // Nobody waits for the slide, and whether one was due only the copy knows.
-                _ when stored.IsTakenBack => (before, Max(before, idle + Precision)),
+                _ when stored.IsTakenBack || stored.MaySlideYet => (before, Max(before, idle + Precision)),
                 _ => (before, before),
             };
             Agree(left >= least - Drift && left <= most + Drift, $"{id} lives for {left}, should for {least} to {most}");

@@ -198,24 +198,27 @@ internal sealed partial class SessionModel
 
         if (request.Id is { } id)
         {
-            // Whether a session that others began under this id since goes too is nobody's promise.
-            var isOwn = Loaded(request) is not null && request.State == SessionState.Loaded;
-            if (_store.ContainsKey(id) && ((isOwn && !_lenient) || _choices.Pick(2) == 0))
-            {
-                _store.Remove(id);
-            }
-
+            Remove(id, isOwn: Loaded(request) is not null && request.State == SessionState.Loaded);
             request.Former.Add(id);
         }
 
-        if (request.Move is { } move && OldOf(move) is not null && !IsLost())
+        if (request.Move is { } move)
         {
-            _store.Remove(move.OldId);
+            Remove(move.OldId, isOwn: OldOf(move) is not null);
         }
 
         request.ExpiresCookie |= request.CameWithCookie && !request.HasStarted;
         (request.State, request.Id, request.HasOwnKey, request.IsEstablished) = (SessionState.New, null, true, false);
         (request.Base, request.Changes, request.Move, request.HasMoved) = ([], new(), null, false);
+    }
+
+    /// <summary>Whether a session that others began under the id since goes, too, is nobody's promise.</summary>
+    private void Remove(Guid id, bool isOwn)
+    {
+        if (_store.ContainsKey(id) && ((isOwn && !_lenient) || _choices.Pick(2) == 0))
+        {
+            _store.Remove(id);
+        }
     }
 
     private void Respond(RequestModel request)
@@ -247,12 +250,14 @@ internal sealed partial class SessionModel
         if (_lenient)
         {
             var isAlive = isReplaced ? _store.ContainsKey(cookie.Id) : cookie.Kind == CookieKind.Kept && cookie.Before is { } kept && _store.ContainsKey(kept);
-            Agree(isAlive || !wasAlive || request.Former.Contains(cookie.Before!.Value), "after a lost reply the browser's cookie names no session");
+            // A request that came without a cookie tells of the session that it began, whatever another got meanwhile.
+            Agree(isAlive || !wasAlive || !request.CameWithCookie || request.Former.Contains(cookie.Before!.Value), "after a lost reply the browser's cookie names no session");
             return;
         }
 
         var named = isReplaced && cookie.Id == request.Id;
-        var isStored = request.Id is { } id && _store.ContainsKey(id);
+        // One that a failover brought back after it was found gone is nobody's.
+        var isStored = request.State != SessionState.Gone && request.Id is { } id && _store.ContainsKey(id);
         var agrees = request switch
         {
             { HasMoved: true } => named,

@@ -121,7 +121,14 @@ internal sealed partial class SessionModel
     {
         foreach (var (id, session) in seen)
         {
-            _store[id] = _store[id] with { Touch = Touch.None, Deadline = Now + session.TimeToLive, IsTakenBack = _store[id].IsTakenBack && _store[id].Touch != Touch.Write };
+            var stored = _store[id];
+            _store[id] = stored with
+            {
+                Touch = Touch.None,
+                Deadline = Now + session.TimeToLive,
+                IsTakenBack = stored.IsTakenBack && stored.Touch != Touch.Write,
+                MaySlideYet = (stored.Touch is Touch.Load or Touch.LostLoad || (stored.MaySlideYet && stored.Touch == Touch.None)) && session.TimeToLive < IdleOf(stored) + Drift,
+            };
         }
     }
 

@@ -11,6 +11,9 @@ internal sealed record StoredSession(int Incarnation, Dictionary<string, long> F
     /// precision.
     /// </summary>
     public bool IsTakenBack { get; init; }
+
+    /// <summary>A load found it about as long-lived as its idle timeout: whether that slides it, a moment decides, and nobody waits for it.</summary>
+    public bool MaySlideYet { get; init; }
 }
 
 internal enum Touch

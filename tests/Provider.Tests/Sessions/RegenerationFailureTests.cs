@@ -145,6 +145,52 @@ public abstract class RegenerationFailureTests(RedisServer server) : ServerTest(
         Assert.Contains(site.Log.Entries, entry => entry.Level == LogLevel.Error && entry.Category.StartsWith("Microsoft.AspNetCore.Server.Kestrel", StringComparison.Ordinal));
     }
 
+    /// <summary>The old id ended in the session's first turn before the response; the cookie must not be lost in a later one.</summary>
+    [Fact]
+    public async Task A_last_change_that_cannot_be_stored_leaves_the_browser_the_session_under_its_new_id()
+    {
+        using var proxy = new RedisProxy(Server.Address);
+        var site = await KestrelSite.StartAsync(
+            proxy.Address + RedisServer.Patient,
+            Map,
+            Fleet,
+            beforeSession: app => app.Use((context, next) =>
+            {
+                // First registered, last called.
+                context.Response.OnStarting(() =>
+                {
+                    if (context.Request.Query.ContainsKey("late") && context.Items["session"] is ISession session)
+                    {
+                        proxy.BeforeCommand = _ =>
+                        {
+                            proxy.Cut();
+                            throw new ObjectDisposedException(nameof(RedisProxy));
+                        };
+                        session.SetString("late", "1");
+                    }
+
+                    return Task.CompletedTask;
+                });
+                return next(context);
+            }),
+            afterSession: app => app.Use((context, next) =>
+            {
+                context.Items["session"] = context.Session;
+                return next(context);
+            }));
+        _kestrels.Add(site);
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/cart/tea");
+        var old = browser.Copy();
+        await browser.TryAsync("/sign-in?late");
+        proxy.BeforeCommand = null;
+        await Eventually.TrueAsync(async () => (await site.NewBrowser().TryAsync("/set/here/1")).Status == HttpStatusCode.OK, what: "Redis is back");
+        Assert.Equal("tea", await browser.GetAsync("/get/cart"));
+        Assert.Equal("ada", await browser.GetAsync("/get/user"));
+        Assert.Equal("", await old.GetAsync("/get/cart"));
+        Assert.Contains(site.Log.Entries, entry => entry.Level == LogLevel.Error && entry.Id.Id == 119);
+    }
+
     [Fact]
     public async Task An_exception_that_a_handler_answers_after_regenerating_leaves_the_browser_its_session()
     {

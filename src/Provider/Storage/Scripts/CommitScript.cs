@@ -25,7 +25,7 @@ internal static class CommitScript
     // Arguments of the bound come last in the header. Fields are those that are no metadata, as Clear() has it.
     private const string Bound =
         """
-        local known, most_fields, most_bytes = ARGV[12], tonumber(ARGV[13]), tonumber(ARGV[14])
+        local known, most_fields, most_bytes = ARGV[13], tonumber(ARGV[14]), tonumber(ARGV[15])
         if (version or '0') ~= known then
           local sizes, fields, bytes = {}, 0, 0
           local function put(name, size)
@@ -52,7 +52,7 @@ internal static class CommitScript
     private static RedisScript Compose(int header, string bound) => new(
         Parts.CallInPieces + Parts.ReadIdentity + Parts.Slide +
         $$"""
-        local expected_created, expected_version, next_version, creation, clear, timeouts, sets = ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10], tonumber(ARGV[11])
+        local expected_created, expected_version, next_version, creation, clear, timeouts, sets = ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11], tonumber(ARGV[12])
         local first_set, last_set = {{header + 1}}, {{header}} + 2 * sets
         if expected_created ~= '' and created ~= expected_created then return 0 end
         if expected_version ~= '' and (version or '0') ~= expected_version then return version and 1 or 0 end
@@ -103,18 +103,18 @@ internal static class CommitScript
         var header = bound is null ? Header : BoundedHeader;
         var arguments = DeltaArguments.Behind(header, key, delta, codec, seal, out var sets);
         times.WriteTo(arguments);
-        arguments[4] = expected.CreatedAt is { } created ? created : RedisValue.EmptyString;
-        arguments[5] = expected.Version is { } at ? at : RedisValue.EmptyString;
-        arguments[6] = version;
-        arguments[7] = creation;
-        arguments[8] = delta.IsCleared ? 1 : 0;
-        arguments[9] = delta.ChangesTimeouts ? 1 : 0;
-        arguments[10] = sets;
+        arguments[5] = expected.CreatedAt is { } created ? created : RedisValue.EmptyString;
+        arguments[6] = expected.Version is { } at ? at : RedisValue.EmptyString;
+        arguments[7] = version;
+        arguments[8] = creation;
+        arguments[9] = delta.IsCleared ? 1 : 0;
+        arguments[10] = delta.ChangesTimeouts ? 1 : 0;
+        arguments[11] = sets;
         if (bound is { } limited)
         {
-            arguments[11] = limited.Known;
-            arguments[12] = limited.Limits.Fields;
-            arguments[13] = limited.Limits.Bytes;
+            arguments[12] = limited.Known;
+            arguments[13] = limited.Limits.Fields;
+            arguments[14] = limited.Limits.Bytes;
         }
 
         return arguments;

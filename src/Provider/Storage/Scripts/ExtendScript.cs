@@ -10,7 +10,7 @@ internal static class ExtendScript
         Parts.ReadIdentity + Parts.Slide +
         """
         if not version then return 0 end
-        local ttl, rest = math.max(redis.call('PTTL', key), 0) + tonumber(ARGV[5]), left()
+        local ttl, rest = math.max(redis.call('PTTL', key), 0) + tonumber(ARGV[6]), left()
         if rest and rest < ttl then ttl = rest end
         redis.call('PEXPIRE', key, string.format('%d', ttl))
         return ttl
@@ -20,7 +20,7 @@ internal static class ExtendScript
     {
         var arguments = new RedisValue[SlideTimes.Count + 1];
         times.WriteTo(arguments);
-        arguments[4] = Ttl.Milliseconds(by);
+        arguments[5] = Ttl.Milliseconds(by);
         return Script.Begin(database, [key], arguments);
     }
 

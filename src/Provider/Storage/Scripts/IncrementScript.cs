@@ -9,7 +9,7 @@ internal static class IncrementScript
     private static readonly RedisScript Script = new(
         Parts.ReadIdentity + Parts.Slide +
         $$"""
-        local expected_created, next_version, name, by = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+        local expected_created, next_version, name, by = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
         if not version or created ~= expected_created then return 0 end
         redis.call('HINCRBY', key, name, by)
         redis.call('HSET', key, '{{FieldNames.Version}}', next_version)
@@ -21,10 +21,10 @@ internal static class IncrementScript
     {
         var arguments = new RedisValue[SlideTimes.Count + 4];
         times.WriteTo(arguments);
-        arguments[4] = createdAt;
-        arguments[5] = version;
-        arguments[6] = FieldNames.Encode(name);
-        arguments[7] = by;
+        arguments[5] = createdAt;
+        arguments[6] = version;
+        arguments[7] = FieldNames.Encode(name);
+        arguments[8] = by;
         return Script.Begin(database, [key], arguments);
     }
 

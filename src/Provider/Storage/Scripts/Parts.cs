@@ -45,16 +45,16 @@ internal static class Parts
         """;
 
     /// <summary>
-    /// The first four arguments of every script that slides; <see cref="SlideTimes"/> writes them. Leaves <c>left()</c>, which
+    /// The first five arguments of every script that slides; <see cref="SlideTimes"/> writes them. Leaves <c>left()</c>, which
     /// answers what is left of the absolute timeout, false if it is over and nil if there is none; and <c>slide(how)</c>, which gives
-    /// the key its TTL: the idle timeout plus the slide's precision, or what is left of the absolute timeout if that is less. A longer TTL is
+    /// the key its TTL: the idle timeout plus a precision that follows from it, or what is left of the absolute timeout if that is less. A longer TTL is
     /// left as it is, but for what is past the absolute timeout; told <c>exactly</c>, it is set in any case, and told <c>if needed</c>, only where less than the
     /// idle timeout is left. Answers whether the absolute timeout was the shorter: the TTL then no longer tells when the
     /// session was last used. A session whose absolute timeout is over is deleted first, and counts as none.
     /// </summary>
     public const string Slide =
         """
-        local now, idle, precision, absolute = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+        local now, idle, precision_limit, precision_divisor, absolute = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
         local function left()
           local limit = own_absolute or absolute
           if limit == '0' then return nil end
@@ -63,7 +63,8 @@ internal static class Parts
         end
         local function slide(how)
           local needed = tonumber(own_idle or idle)
-          local ttl, rest = needed + tonumber(precision), left()
+          local precision = math.min(precision_limit, math.floor(needed / precision_divisor))
+          local ttl, rest = needed + precision, left()
           local last_stretch = rest and rest < ttl
           if last_stretch then ttl = rest end
           if how ~= 'if needed' or last_stretch then needed = ttl end
@@ -86,17 +87,19 @@ internal static class Parts
 /// <summary>The times that a script slides by, as its first arguments.</summary>
 /// <param name="Now">Unix milliseconds.</param>
 /// <param name="Idle">The idle timeout of a session that has none of its own, milliseconds.</param>
-/// <param name="Precision">What the TTL is longer than the idle timeout, milliseconds.</param>
+/// <param name="PrecisionLimit">The most by which the TTL is longer than the idle timeout, milliseconds.</param>
+/// <param name="PrecisionDivisor">By which part of the idle timeout it is, at most.</param>
 /// <param name="Absolute">The absolute timeout of a session that has none of its own, milliseconds; 0 for none.</param>
-internal readonly record struct SlideTimes(long Now, long Idle, long Precision, long Absolute)
+internal readonly record struct SlideTimes(long Now, long Idle, long PrecisionLimit, long PrecisionDivisor, long Absolute)
 {
-    public const int Count = 4;
+    public const int Count = 5;
 
     public void WriteTo(StackExchange.Redis.RedisValue[] arguments)
     {
         arguments[0] = Now;
         arguments[1] = Idle;
-        arguments[2] = Precision;
-        arguments[3] = Absolute;
+        arguments[2] = PrecisionLimit;
+        arguments[3] = PrecisionDivisor;
+        arguments[4] = Absolute;
     }
 }

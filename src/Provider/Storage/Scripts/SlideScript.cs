@@ -17,7 +17,7 @@ internal static class SlideScript
         Parts.ReadIdentity + Parts.Slide +
         $"""
         if not version then return 0 end
-        local interval, last_stretch = tonumber(ARGV[5]), slide('if needed')
+        local interval, last_stretch = tonumber(ARGV[6]), slide('if needed')
         local due = interval > 0 and tonumber(now) - tonumber(identity[5] or 0) >= interval
         local noted
         if due and last_stretch then
@@ -39,7 +39,7 @@ internal static class SlideScript
     {
         var arguments = new RedisValue[SlideTimes.Count + 1];
         times.WriteTo(arguments);
-        arguments[4] = (long)heartbeat.TotalMilliseconds;
+        arguments[5] = (long)heartbeat.TotalMilliseconds;
         return Script.Begin(database, [key], arguments);
     }
 
