@@ -503,7 +503,6 @@ internal sealed class SignInRun
             else if (request.Step.Act == SignInAct.Refresh && request.Ticket?.Number is { } former && _model.SignIns.TryGetValue(former, out var refreshed))
             {
                 _model.SignIns[written] = refreshed;
-                refreshed.Holder = request.Step.Who;
             }
             else
             {
@@ -516,14 +515,24 @@ internal sealed class SignInRun
             await AdoptAsync(id, request, seen);
         }
 
+        var isMovedByCopy = request.Step is { Trouble: Trouble.Held, Meanwhile: SignInAct.Regenerate or SignInAct.ChangePassword };
+        if (request.Id is { } old && !isMovedByCopy && request.Sight.Session?.SignIn is { } moved && !_model.Sessions.ContainsKey(old))
+        {
+            moved.Holder = request.Step.Who;
+        }
+
         foreach (var (_, session) in alive)
         {
             var signIn = session.SignIn!;
             if (signIn.Ended is null && !_model.Sessions.Values.Any(other => other.SignIn == signIn))
             {
                 // A change of the sign-in itself that is cut off may have ended the one before, as does a ticket that is bound over it late.
+                var isOwn = session == request.Sight.Session
+                    // Limit, docs/users.md: who shows the ticket within a minute of its binding shares that session.
+                    || (request.Ticket is { UnboundSince: not null, Number: { } unbound } && _model.SignIns.GetValueOrDefault(unbound) == signIn);
                 var mayEnd = request.Step.Act is SignInAct.SignIn or SignInAct.SignOut or SignInAct.Refresh || request.Ticket?.UnboundSince is not null;
-                signIn.End(mayEnd && session == request.Sight.Session
+                var isOthers = request.Step.Act == SignInAct.ChangePassword && signIn.User == request.Sight.Owner;
+                signIn.End((mayEnd && isOwn) || isOthers
                     ? $"{request.Step.Act} was cut off"
                     : throw new DifferenceException($"a sign-in of {signIn.User} has ended without a reason"));
             }
@@ -541,6 +550,14 @@ internal sealed class SignInRun
         if (!request.Step.IsReplay && request.Sight.IsHonoured)
         {
             MustStay(request, ticket, newId);
+        }
+
+        if (request.Step.Act == SignInAct.ChangePassword && request.Sight.Owner is { Length: > 0 } owner)
+        {
+            // Who does not know whether the others were ended ends them all.
+            _fleet.Clock.Advance(TimeSpan.FromMilliseconds(1));
+            await _fleet.Servers[0].Users.RevokeAllAsync(owner);
+            _model.RevokeAll(owner, null, "all were revoked after a change of password in trouble", Now);
         }
 
         await EndForgottenAsync();
