@@ -24,7 +24,7 @@ public sealed class RedisProxy : IDisposable
     private readonly TimeSpan _delay;
     private long _bytesToRedis;
     private long _bytesFromRedis;
-    private int _losesNextReply;
+    private int _repliesLeft;
 
     public RedisProxy(string address, TimeSpan delay = default)
     {
@@ -42,7 +42,10 @@ public sealed class RedisProxy : IDisposable
     public Func<string, Task>? BeforeCommand { get; set; }
 
     /// <summary>Cuts the connection in place of the next reply: Redis did as it was told, and nobody learns of it.</summary>
-    public void LoseNextReply() => Volatile.Write(ref _losesNextReply, 1);
+    public void LoseNextReply() => LoseReply(1);
+
+    /// <summary>As <see cref="LoseNextReply"/>, for the reply of this number from now on; 0 loses none.</summary>
+    public void LoseReply(int number) => Volatile.Write(ref _repliesLeft, number);
 
     public Traffic Snapshot()
     {
@@ -132,7 +135,7 @@ public sealed class RedisProxy : IDisposable
                 else
                 {
                     Interlocked.Add(ref _bytesFromRedis, count);
-                    if (Interlocked.Exchange(ref _losesNextReply, 0) == 1)
+                    if (Volatile.Read(ref _repliesLeft) > 0 && Interlocked.Decrement(ref _repliesLeft) == 0)
                     {
                         break;
                     }

@@ -73,7 +73,7 @@ internal sealed partial class UserBinding
                 return BindOutcome.NotStored;
             }
 
-            return await EnterAsync(session, bond.UserId, former, cancellationToken).ConfigureAwait(false);
+            return await EnterAsync(session, bond, former, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception exception) when (RedisAway.Explains(exception))
         {
@@ -93,9 +93,9 @@ internal sealed partial class UserBinding
         return session.CommitAsync(cancellationToken);
     }
 
-    private async Task<BindOutcome> EnterAsync(RedisSession session, string? userId, Guid? former, CancellationToken cancellationToken)
+    private async Task<BindOutcome> EnterAsync(RedisSession session, UserBond bond, Guid? former, CancellationToken cancellationToken)
     {
-        if (userId is null)
+        if (bond.UserId is not { } userId)
         {
             return BindOutcome.Bound;
         }
@@ -107,10 +107,19 @@ internal sealed partial class UserBinding
         if (outcome == EnterOutcome.Entered)
         {
             await session.InTimeAsync(noted, cancellationToken).ConfigureAwait(false);
-            return BindOutcome.Bound;
+
+            // Asked behind the note: who revokes everyone after this finds the user, and who did before is met here.
+            if (bond.Continues || bond.BegunAt is not { } begunAt
+                || !(begunAt < await session.InTimeAsync(index.FindEveryonesRevocationAsync(), cancellationToken).ConfigureAwait(false)))
+            {
+                return BindOutcome.Bound;
+            }
+        }
+        else
+        {
+            _ = index.SendAsync(noted);
         }
 
-        _ = index.SendAsync(noted);
         await session.DestroyAsync(cancellationToken).ConfigureAwait(false);
         return outcome == EnterOutcome.Full ? throw LimitReached(session.Identity.Id, userId) : BindOutcome.Revoked;
     }

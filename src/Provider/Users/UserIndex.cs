@@ -30,6 +30,9 @@ internal sealed class UserIndex(
     // What is looked after before a reader answers all the same.
     private const int MostRounds = 10;
 
+    // As long as a cookie lives in a browser.
+    private static readonly TimeSpan LongestTicket = TimeSpan.FromDays(400);
+
     public UserIndexOptions Options => options.Value;
 
     /// <summary>Unix milliseconds.</summary>
@@ -43,6 +46,8 @@ internal sealed class UserIndex(
 
     // A hash tag must not be empty, so an id that begins with the closing brace is preceded by a colon, as is one that begins with that.
     public string UserKey(string userId) => userId[0] is '}' or ':' ? $"{keys.Prefix}user:{{:{userId}}}" : $"{keys.Prefix}user:{{{userId}}}";
+
+    private string EveryoneKey => $"{keys.Prefix}users:revoked";
 
     public string ShardKey(int shard) => $"{keys.Prefix}users:{shard}";
 
@@ -245,6 +250,20 @@ internal sealed class UserIndex(
         {
             await EndAsync(userId, (string)id!).ConfigureAwait(false);
         }
+    }
+
+    /// <summary>From here on no sign-in of anybody enters that was begun before, whether its user is known by then or not.</summary>
+    public async Task MarkEveryoneRevokedAsync()
+    {
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+        await database.StringSetAsync(EveryoneKey, Ticks, LongestTicket).ConfigureAwait(false);
+    }
+
+    /// <summary>When everyone was signed out last, in UTC ticks; null if nobody was, or long ago.</summary>
+    public async Task<long?> FindEveryonesRevocationAsync()
+    {
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+        return (await database.StringGetAsync(EveryoneKey).ConfigureAwait(false)).TryParse(out long ticks) ? ticks : null;
     }
 
     private async Task<RedisResult> EvaluateAsync(RedisScript script, RedisKey[] keys, RedisValue[] values)

@@ -181,6 +181,8 @@ internal sealed class UserSessions(
 
     public async Task<RevokeEveryoneProgress> RevokeEveryoneAsync(IProgress<RevokeEveryoneProgress>? progress, CancellationToken cancellationToken)
     {
+        // First, for a user whom nobody has seen yet is in no shard: a sign-in that is under way, or was made while Redis was away.
+        await index.MarkEveryoneRevokedAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
         var total = default(RevokeEveryoneProgress);
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         for (var shard = 0; shard < index.Options.ActivityShards; shard++)

@@ -139,6 +139,31 @@ public abstract class RevocationRaceTests(RedisServer server) : AttackTest(serve
         }
     }
 
+    /// <summary>Nobody has seen this user yet: no list of users leads to a sign-in that is under way.</summary>
+    [Fact]
+    public async Task A_first_sign_in_that_is_under_way_does_not_survive_a_revocation_of_everyone()
+    {
+        using var proxy = new RedisProxy(Server.Address);
+        var healthy = await StartAttackedAsync();
+        var slow = await StartAttackedAsync(redis: proxy.Address);
+        await slow.NewBrowser().GetAsync("/login/warm");
+        await slow.Sessions.ExistsAsync(NewSecret());
+        for (var passes = 0; passes < MostCommands; passes++)
+        {
+            var browser = slow.NewBrowser();
+            var gate = new Gate(proxy, passes);
+            var request = StatusAsync(browser, $"/login/new-{passes}");
+            await Task.WhenAny(gate.Reached, request);
+            await Users(healthy).RevokeEveryoneAsync();
+            proxy.BeforeCommand = null;
+            gate.Open();
+            await request;
+            healthy.TakeOver(browser);
+            Assert.True((await browser.GetAsync("/whoami")).Length == 0, $"Held before command {passes + 1}, it survived the revocation.");
+            Assert.Empty(await Users(healthy).ListAsync($"new-{passes}"));
+        }
+    }
+
     /// <summary>Finding 6. What arrives late enters nothing, so that no list shows and no limit counts what is over.</summary>
     [Fact]
     public async Task A_heartbeat_that_arrives_after_the_revocation_enters_nothing()

@@ -6,13 +6,17 @@ namespace RedisSessions.Tests.Model;
 /// </summary>
 internal static class Smallest
 {
-    public static async Task<(Step[] History, string Difference)> OfAsync(Step[] history, string difference, Func<Step[], Task<string?>> take)
+    public static Task<(Step[] History, string Difference)> OfAsync(Step[] history, string difference, Func<Step[], Task<string?>> take) =>
+        OfAsync(history, difference, take, Plainer);
+
+    public static async Task<(T[] History, string Difference)> OfAsync<T>(
+        T[] history, string difference, Func<T[], Task<string?>> take, Func<T, IEnumerable<T>> plainer)
     {
         bool isSmaller;
         do
         {
             isSmaller = false;
-            foreach (var candidate in Smaller(history))
+            foreach (var candidate in Smaller(history, plainer))
             {
                 if (await take(candidate) is { } still)
                 {
@@ -26,7 +30,7 @@ internal static class Smallest
         return (history, difference);
     }
 
-    private static IEnumerable<Step[]> Smaller(Step[] history)
+    private static IEnumerable<T[]> Smaller<T>(T[] history, Func<T, IEnumerable<T>> plainer)
     {
         for (var size = Math.Max(1, history.Length / 2); size > 0; size /= 2)
         {
@@ -38,9 +42,9 @@ internal static class Smallest
 
         for (var at = 0; at < history.Length; at++)
         {
-            foreach (var plainer in Plainer(history[at]))
+            foreach (var step in plainer(history[at]))
             {
-                yield return [.. history[..at], plainer, .. history[(at + 1)..]];
+                yield return [.. history[..at], step, .. history[(at + 1)..]];
             }
         }
     }
