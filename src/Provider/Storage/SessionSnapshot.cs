@@ -12,6 +12,7 @@ internal sealed class SessionSnapshot
     // What a field, and a session, cost in memory beyond their characters and bytes: object headers, dictionary slots.
     private const int FieldOverhead = 96;
     private const int SessionOverhead = 600;
+    private const int ShortMetadata = 64;
 
     // The last millisecond that DateTimeOffset knows, since 1970.
     public const long LatestTime = 253_402_300_799_999;
@@ -51,7 +52,20 @@ internal sealed class SessionSnapshot
     public byte[]? Seal { get; private init; }
 
     /// <summary>Estimated bytes of memory.</summary>
-    public long Size => SessionOverhead + ((long)FieldOverhead * Fields.Count) + (2 * Fields.Bytes);
+    public long Size
+    {
+        get
+        {
+            var size = SessionOverhead + ((long)FieldOverhead * Fields.Count) + (2 * Fields.Bytes);
+            foreach (var (_, value) in _metadata)
+            {
+                // Nearly all of it is short, and within the overhead; a ticket is not.
+                size += value.Length > ShortMetadata ? 2L * value.Length : 0;
+            }
+
+            return size;
+        }
+    }
 
     /// <summary>All metadata but the version, by stored name.</summary>
     public ReadOnlySpan<KeyValuePair<string, string>> Metadata => _metadata;

@@ -146,6 +146,12 @@ internal sealed class CookieSignIn(
             return;
         }
 
+        if (new SignInTicket(context.Properties).IsEnded)
+        {
+            await RejectAsync(context).ConfigureAwait(false);
+            return;
+        }
+
         var http = context.HttpContext;
         var signIn = RequestSignIns.Of(http, context.Scheme.Name);
         signIn.Number = new SignInTicket(context.Properties).Number;
@@ -199,6 +205,12 @@ internal sealed class CookieSignIn(
                     // The first answer has not reached the browser yet, or never did.
                     MarkBound(context, number);
                     _ = index.SendAsync(claims.SettleAsync(number, session.Identity.Secret, EndOf(context)));
+                }
+
+                if (context.Options is { SessionStore: TicketStore, SlidingExpiration: true } && RequestTickets.Of(http).Incoming(context.Scheme.Name) is not null)
+                {
+                    // From before tickets were kept in sessions: from here on it is. One that does not slide stays, for writing it again would prolong it.
+                    context.ShouldRenew = true;
                 }
 
                 KeepAsLongAsTicket(context, session);
