@@ -86,6 +86,12 @@ internal static partial class Log
     [LoggerMessage(141, LogLevel.Warning, "A sign-in could not be verified, because its session is unreadable; the request is anonymous.", EventName = "SignInNotVerified")]
     public static partial void SignInNotVerified(this ILogger logger, Exception exception);
 
+    [LoggerMessage(160, LogLevel.Warning, "A sign-in's ticket could not be removed from its session, because Redis is away.", EventName = "TicketNotRemoved")]
+    public static partial void TicketNotRemoved(this ILogger logger, Exception exception);
+
+    [LoggerMessage(161, LogLevel.Warning, "A sign-in's ticket could not be renewed in its session, because Redis is away; the next request tries again.", EventName = "TicketNotRenewed")]
+    public static partial void TicketNotRenewed(this ILogger logger, Exception exception);
+
     [LoggerMessage(115, LogLevel.Warning, "The index of users' sessions could not be pruned; the next round tries again.", EventName = "UserIndexNotPruned")]
     public static partial void UserIndexNotPruned(this ILogger logger, Exception exception);
 

@@ -23,6 +23,12 @@ internal sealed class TimeoutsByUser(IOptions<SessionSecurityOptions> options, S
         // The site's 0 is no limit.
         void SetShorter(string field, TimeSpan? timeout, long sites)
         {
+            // What a persistent sign-in asked for, it asked for itself: the user's own is the limit.
+            if (delta.Metadata.TryGetValue(field, out var text) && long.TryParse(text, CultureInfo.InvariantCulture, out var asked))
+            {
+                sites = asked;
+            }
+
             if (timeout is { } value && (sites == 0 || Ttl.Milliseconds(value) < sites))
             {
                 delta.SetMetadata(field, Ttl.Milliseconds(value).ToString(CultureInfo.InvariantCulture));

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http.Features;
 using RedisSessions.Diagnostics;
+using RedisSessions.Storage;
 
 namespace RedisSessions.Sessions;
 
@@ -112,6 +113,35 @@ internal sealed partial class RedisSession
         _established = _identity;
     }
 
+    /// <summary>Sends the cookie that the browser has once more, for it is to keep it longer.</summary>
+    /// <returns>False where it cannot be sent any more, or is not ours.</returns>
+    public bool RenewCookie()
+    {
+        if (_state.Kind != SessionStateKind.Loaded || !CanTellBrowser || (!_initial.IsNew && _store.Cookie.Read(_context!) != _initial.Secret))
+        {
+            return false;
+        }
+
+        _established = _identity;
+        _announced = null;
+        AwaitResponse();
+        return true;
+    }
+
+    /// <summary>Until when the browser is to keep the cookie: never past the session's absolute timeout. Null for as long as the cookie's options say.</summary>
+    private DateTimeOffset? CookieEnds
+    {
+        get
+        {
+            if (_state.Stored is not { } stored || stored.GetNumber(FieldNames.CookieEnds) is not (> 0 and <= SessionSnapshot.LatestTime and var ends))
+            {
+                return null;
+            }
+
+            return DateTimeOffset.FromUnixTimeMilliseconds(Math.Min(ends, _store.Timeouts.EndOf(stored) ?? ends));
+        }
+    }
+
     private void WriteCookie(bool isFirst)
     {
         if (_move is not null || ReferenceEquals(_announced, _identity))
@@ -121,10 +151,11 @@ internal sealed partial class RedisSession
 
         if (ReferenceEquals(_established, _identity) && _state.Kind is (SessionStateKind.New or SessionStateKind.Loaded))
         {
-            // The middleware's own turn comes right after this, but only once.
-            if (!isFirst || !ReferenceEquals(_identity, _initial) || !_tryEstablish())
+            // The middleware's own turn comes right after this, but only once, and its cookie has no end.
+            var ends = CookieEnds;
+            if (ends is not null || !isFirst || !ReferenceEquals(_identity, _initial) || !_tryEstablish())
             {
-                _store.Cookie.Append(_context!, _identity.Secret);
+                _store.Cookie.Append(_context!, _identity.Secret, ends);
             }
 
             _announced = _identity;

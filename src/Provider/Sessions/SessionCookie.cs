@@ -42,10 +42,20 @@ internal sealed class SessionCookie(IDataProtectionProvider protection, IOptions
         }
     }
 
-    public void Append(HttpContext context, string secret)
+    /// <param name="context">The request.</param>
+    /// <param name="secret">The session's secret.</param>
+    /// <param name="ends">Until when the browser is to keep it; null for what the cookie's options say.</param>
+    public void Append(HttpContext context, string secret, DateTimeOffset? ends = null)
     {
         var value = Convert.ToBase64String(_protector.Protect(Encoding.UTF8.GetBytes(secret))).TrimEnd('=');
-        context.Response.Cookies.Append(options.Value.Cookie.Name!, value, options.Value.Cookie.Build(context));
+        var cookie = options.Value.Cookie.Build(context);
+        if (ends is not null)
+        {
+            // A browser takes the age for the more important of the two.
+            (cookie.Expires, cookie.MaxAge) = (ends, null);
+        }
+
+        context.Response.Cookies.Append(options.Value.Cookie.Name!, value, cookie);
         PreventCaching(context.Response.Headers);
     }
 

@@ -39,6 +39,9 @@ internal static class FieldNames
     /// <summary>The sign-in's random number, which its ticket carries, too: neither is worth anything without the other.</summary>
     public const string SignInNumber = "@n";
 
+    /// <summary>Until when the browser is to keep the session's cookie, Unix milliseconds; missing for one that it forgets when it is closed.</summary>
+    public const string CookieEnds = "@pe";
+
     /// <summary>Where values are encrypted: what makes version, metadata and values one; see <see cref="FieldCodec"/>.</summary>
     public const string Seal = "@m";
 

@@ -12,6 +12,7 @@ internal sealed class SessionSnapshot
     // What a field, and a session, cost in memory beyond their characters and bytes: object headers, dictionary slots.
     private const int FieldOverhead = 96;
     private const int SessionOverhead = 600;
+    private const int ShortMetadata = 64;
 
     // The last millisecond that DateTimeOffset knows, since 1970.
     public const long LatestTime = 253_402_300_799_999;
@@ -59,6 +60,12 @@ internal sealed class SessionSnapshot
             foreach (var name in Fields.Names)
             {
                 size += FieldOverhead + name.Length;
+            }
+
+            foreach (var (_, value) in _metadata)
+            {
+                // Nearly all of it is short, and within the overhead; a ticket is not.
+                size += value.Length > ShortMetadata ? 2L * value.Length : 0;
             }
 
             return size;

@@ -22,6 +22,7 @@ internal sealed class ChainedCookieOptions(
         var options = _inner.Create(name);
         options.Events = new ChainedCookieEvents(services, options.Events, options.EventsType);
         options.EventsType = null;
+        services.GetService<TicketStores>()?.Install(name, options);
         return options;
     }
 }
@@ -75,7 +76,11 @@ internal sealed class ChainedCookieEvents : CookieAuthenticationEvents
 
     public override async Task ValidatePrincipal(CookieValidatePrincipalContext context)
     {
-        await base.ValidatePrincipal(context).ConfigureAwait(false);
+        if (!new SignInTicket(context.Properties).IsEnded)
+        {
+            await base.ValidatePrincipal(context).ConfigureAwait(false);
+        }
+
         if (context.Principal is not null)
         {
             await SignIn.ValidatePrincipalAsync(context).ConfigureAwait(false);

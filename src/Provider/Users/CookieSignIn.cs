@@ -7,6 +7,7 @@ using Microsoft.Extensions.Logging;
 using RedisSessions.Diagnostics;
 using RedisSessions.Redis;
 using RedisSessions.Sessions;
+using RedisSessions.Storage;
 
 namespace RedisSessions.Users;
 
@@ -16,7 +17,7 @@ namespace RedisSessions.Users;
 /// session ends the sign-in.
 /// </summary>
 internal sealed class CookieSignIn(
-    UserBinding binding, UserIndex index, SignInClaims claims, RedisSessionStore store, ILogger<CookieSignIn> logger)
+    UserBinding binding, UserIndex index, SignInClaims claims, RedisSessionStore store, SessionTimeouts timeouts, ILogger<CookieSignIn> logger)
 {
     private const string AuthenticationTime = "auth_time";
 
@@ -60,6 +61,7 @@ internal sealed class CookieSignIn(
                 BegunAt = begunAt,
                 Continues = isPaired && session.GetMetadata(UserFields.UserId) == userId,
                 Ends = Options.EndSignInWithSession ? context.Properties.ExpiresUtc?.ToUnixTimeMilliseconds() : null,
+                Persistence = Persistence.Of(context.Properties, index.Now),
             };
             var outcome = await binding.BindAsync(session, bond, http.RequestAborted).ConfigureAwait(false);
             ticket.Number = number;
@@ -144,6 +146,12 @@ internal sealed class CookieSignIn(
             return;
         }
 
+        if (new SignInTicket(context.Properties).IsEnded)
+        {
+            await RejectAsync(context).ConfigureAwait(false);
+            return;
+        }
+
         var http = context.HttpContext;
         var signIn = RequestSignIns.Of(http, context.Scheme.Name);
         signIn.Number = new SignInTicket(context.Properties).Number;
@@ -197,6 +205,12 @@ internal sealed class CookieSignIn(
                     // The first answer has not reached the browser yet, or never did.
                     MarkBound(context, number);
                     _ = index.SendAsync(claims.SettleAsync(number, session.Identity.Secret, EndOf(context)));
+                }
+
+                if (context.Options is { SessionStore: TicketStore, SlidingExpiration: true } && RequestTickets.Of(http).Incoming(context.Scheme.Name) is not null)
+                {
+                    // From before tickets were kept in sessions: from here on it is. One that does not slide stays, for writing it again would prolong it.
+                    context.ShouldRenew = true;
                 }
 
                 KeepAsLongAsTicket(context, session);
@@ -255,6 +269,7 @@ internal sealed class CookieSignIn(
             SignedInAt = signedInAt,
             BegunAt = ticket.UnboundSince ?? issuedAt?.UtcTicks ?? 0,
             Ends = EndOf(context),
+            Persistence = Persistence.Of(context.Properties, index.Now) is { } persistence ? persistence with { Ends = EndOf(context) ?? persistence.Ends } : null,
         };
         var isSettled = false;
         try
@@ -298,17 +313,21 @@ internal sealed class CookieSignIn(
         {
             session.SetMetadata(UserFields.TicketEnd, end.ToString(CultureInfo.InvariantCulture));
         }
+
+        RememberedSession.Renew(session, timeouts, withTicket: IsRenewed(context));
     }
 
     /// <summary>When the ticket expires, Unix milliseconds; if it is renewed with this response, the new one.</summary>
     private long? EndOf(CookieValidatePrincipalContext context)
     {
         var (issued, expires) = (context.Properties.IssuedUtc, context.Properties.ExpiresUtc);
-        var isRenewed = context.ShouldRenew || RequestSignIns.Of(context.HttpContext, context.Scheme.Name).IsRenewed;
-        return isRenewed && issued is not null && expires is not null
+        return IsRenewed(context) && issued is not null && expires is not null
             ? index.Now + (long)(expires.Value - issued.Value).TotalMilliseconds
             : expires?.ToUnixTimeMilliseconds();
     }
+
+    private static bool IsRenewed(CookieValidatePrincipalContext context) =>
+        context.ShouldRenew || RequestSignIns.Of(context.HttpContext, context.Scheme.Name).IsRenewed;
 
     private static bool Belongs(RedisSession session, string number, string? userId) =>
         session.GetMetadata(UserFields.SignInNumber) == number && session.GetMetadata(UserFields.UserId) == userId;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Security.Claims;
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.AspNetCore.Authentication;
@@ -12,6 +13,7 @@ internal readonly struct SignInTicket(AuthenticationProperties properties)
 {
     private const string NumberItem = ".RedisSessions.n";
     private const string SignedInItem = ".RedisSessions.s";
+    private const string EndedItem = ".RedisSessions.ended";
     private const string UnboundItem = ".RedisSessions.unbound";
     private const int NumberBytes = 16;
 
@@ -34,6 +36,18 @@ internal readonly struct SignInTicket(AuthenticationProperties properties)
     {
         get => NumberOf(UnboundItem);
         set => Set(UnboundItem, value);
+    }
+
+    /// <summary>Whether it stands for a sign-in that is over: see <see cref="Ended"/>.</summary>
+    public bool IsEnded => properties.Items.ContainsKey(EndedItem);
+
+    /// <summary>What a ticket store answers for a sign-in that is over: nobody, so that its cookie is cleared as for any ticket that is refused.</summary>
+    public static AuthenticationTicket Ended(string scheme, string number)
+    {
+        var properties = new AuthenticationProperties();
+        properties.Items[EndedItem] = "";
+        _ = new SignInTicket(properties) { Number = number };
+        return new AuthenticationTicket(new ClaimsPrincipal(new ClaimsIdentity()), properties, scheme);
     }
 
     public static string NewNumber() => Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(NumberBytes));

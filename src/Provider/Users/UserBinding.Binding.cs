@@ -90,6 +90,13 @@ internal sealed partial class UserBinding
     private static Task StoreAsync(RedisSession session, UserBond bond, string? revocation, CancellationToken cancellationToken)
     {
         Write(session.SetMetadata, session.Context, bond, revocation);
+        RememberedSession.Write(session, bond.Persistence);
+        if (session.GetMetadata(UserFields.Ticket) is not null)
+        {
+            // That of the sign-in before.
+            session.SetMetadata(UserFields.Ticket, null);
+        }
+
         return session.CommitAsync(cancellationToken);
     }
 

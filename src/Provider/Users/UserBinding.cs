@@ -40,7 +40,10 @@ internal sealed partial class UserBinding(
         if (session.Stored?.GetNumber(UserFields.TicketEnd) is { } end && end < timeouts.Now)
         {
             session.DestroyAndDisown(rejected: false);
+            return;
         }
+
+        RememberedSession.Renew(session, timeouts);
     }
 
     public override ValueTask BeforeEndpointAsync(RedisSession session, HttpContext context)

@@ -14,6 +14,9 @@ internal sealed record UserBond(string? UserId, string? Scheme)
     /// <summary>When the sign-in's ticket expires, and the session with it, Unix milliseconds; null for not with it.</summary>
     public long? Ends { get; init; }
 
+    /// <summary>How a persistent sign-in is remembered; null for one that ends with the browser.</summary>
+    public Persistence? Persistence { get; init; }
+
     /// <summary>When the sign-in began, in UTC ticks: a revocation since then ends it; null for what is none.</summary>
     public long? BegunAt { get; init; }
 

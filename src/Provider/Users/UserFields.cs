@@ -21,6 +21,12 @@ internal static class UserFields
     /// <summary>The user's revocation that it was begun under: see <see cref="UserIndexScripts"/>.</summary>
     public const string Revocation = "@r";
 
+    /// <summary>For how long a persistent sign-in is remembered unused, milliseconds; missing for one that is not persistent.</summary>
+    public const string PersistentLife = "@pl";
+
+    /// <summary>The sign-in's ticket, protected, where it is kept in its session.</summary>
+    public const string Ticket = "@t";
+
     public const string SignInAddress = "@sa";
     public const string SignInUserAgent = "@sb";
     public const string Address = "@na";
