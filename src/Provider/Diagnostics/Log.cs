@@ -113,11 +113,17 @@ internal static partial class Log
     [LoggerMessage(125, LogLevel.Information, "Security: A session got a new id; Session:{SessionId}, User:{UserId}, {Detail}", EventName = "SecurityRegenerated")]
     public static partial void SecurityRegenerated(this ILogger logger, string? sessionId, string? userId, string? detail);
 
-    [LoggerMessage(126, LogLevel.Information, "Security: A session was revoked; Session:{SessionId}, User:{UserId}, {Detail}", EventName = "SecurityRevoked")]
-    public static partial void SecurityRevoked(this ILogger logger, string? sessionId, string? userId, string? detail);
+    [LoggerMessage(126, LogLevel.Information, "Security: A session was revoked; Session:{SessionId}, User:{UserId}, Reason:{Reason}, By:{By}, {Detail}", EventName = "SecurityRevoked")]
+    public static partial void SecurityRevoked(this ILogger logger, string? sessionId, string? userId, SessionEndReason? reason, string? by, string? detail);
 
     [LoggerMessage(127, LogLevel.Warning, "Security: A user's sessions are suspicious; Session:{SessionId}, User:{UserId}, {Detail}", EventName = "SecuritySuspicious")]
     public static partial void SecuritySuspicious(this ILogger logger, string? sessionId, string? userId, string? detail);
+
+    [LoggerMessage(150, LogLevel.Information, "Security: A browser came back with a sign-in whose session had ended; Session:{SessionId}, User:{UserId}, Reason:{Reason}", EventName = "SecurityReturnedAfterEnd")]
+    public static partial void SecurityReturnedAfterEnd(this ILogger logger, string? sessionId, string? userId, SessionEndReason? reason);
+
+    [LoggerMessage(142, LogLevel.Debug, "Why a session had ended could not be read; the sign-in page is not told.", EventName = "EndReasonNotRead")]
+    public static partial void EndReasonNotRead(this ILogger logger, Exception exception);
 
     [LoggerMessage(129, LogLevel.Error, "A sink of security events threw; the others were told.", EventName = "SecurityEventSinkFailed")]
     public static partial void SecurityEventSinkFailed(this ILogger logger, Exception exception);

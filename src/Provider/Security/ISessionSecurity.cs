@@ -90,7 +90,14 @@ public interface ISessionSecurityEvents
 /// <param name="SessionId">The session, if it is one; <see langword="null"/> otherwise.</param>
 /// <param name="UserId">Its user, if known.</param>
 /// <param name="Detail">What exactly, without a secret; may be <see langword="null"/>.</param>
-public sealed record SessionSecurityEvent(SessionSecurityEventKind Kind, string? SessionId, string? UserId, string? Detail);
+public sealed record SessionSecurityEvent(SessionSecurityEventKind Kind, string? SessionId, string? UserId, string? Detail)
+{
+    /// <summary>Why the session ended, where the event is about that; <see langword="null"/> otherwise.</summary>
+    public SessionEndReason? EndReason { get; init; }
+
+    /// <summary>Who revoked it, as <see cref="SessionRevocation.By"/> said; <see langword="null"/> for nobody in particular.</summary>
+    public string? By { get; init; }
+}
 
 /// <summary>Kinds of security events.</summary>
 public enum SessionSecurityEventKind
@@ -118,4 +125,10 @@ public enum SessionSecurityEventKind
 
     /// <summary>A user's sessions are suspicious.</summary>
     Suspicious,
+
+    /// <summary>
+    /// A browser came back with a sign-in whose session had ended; <see cref="SessionSecurityEvent.EndReason"/> says why. Requests that arrive
+    /// together, before the sign-in's cookie is gone, each are one.
+    /// </summary>
+    ReturnedAfterEnd,
 }

@@ -11,8 +11,12 @@ internal sealed class ReportedChanges(SecurityEvents events) : SessionAddOn
     public override void Regenerated(RedisSession session, Guid oldId) =>
         events.Report(SessionSecurityEventKind.Regenerated, session.Identity.Id, session.GetMetadata(FieldNames.UserId), $"was {oldId}");
 
-    public override void Revoked(string userId, Guid id) => events.Report(SessionSecurityEventKind.Revoked, id, userId);
+    public override void Revoked(string userId, Guid id, SessionRevocation why) =>
+        events.Report(new SessionSecurityEvent(SessionSecurityEventKind.Revoked, id.ToString(), userId, why.Note) { EndReason = why.Reason, By = why.By });
+
+    public override void Returned(string? userId, Guid id, SessionEndReason reason) =>
+        events.Report(new SessionSecurityEvent(SessionSecurityEventKind.ReturnedAfterEnd, id.ToString(), userId, null) { EndReason = reason });
 
     public override void EndedById(EndedSession ended) =>
-        events.Report(SessionSecurityEventKind.Revoked, ended.Id, ended.UserId, "through ISessionRepository");
+        events.Report(new SessionSecurityEvent(SessionSecurityEventKind.Revoked, ended.Id.ToString(), ended.UserId, "through ISessionRepository") { EndReason = SessionEndReason.Revoked });
 }

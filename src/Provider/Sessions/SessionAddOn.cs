@@ -92,7 +92,12 @@ internal abstract class SessionAddOn
     }
 
     /// <summary>A session was revoked: by its user or an administrator, or for another one's sake at the limit.</summary>
-    public virtual void Revoked(string userId, Guid id)
+    public virtual void Revoked(string userId, Guid id, SessionRevocation why)
+    {
+    }
+
+    /// <summary>A browser came back with a sign-in whose session had ended.</summary>
+    public virtual void Returned(string? userId, Guid id, SessionEndReason reason)
     {
     }
 

@@ -103,7 +103,7 @@ internal sealed partial class UserBinding
         // Noted before the browser is answered: whoever revokes everyone finds the user from here on.
         var noted = index.NoteActivityAsync(userId, session.Life);
         noted.Observe();
-        var outcome = await session.InTimeAsync(index.EnterNewAsync(userId, EntryOf(session, session.Stored!), former), cancellationToken).ConfigureAwait(false);
+        var (outcome, revocation) = await session.InTimeAsync(index.EnterNewAsync(userId, EntryOf(session, session.Stored!), former), cancellationToken).ConfigureAwait(false);
         if (outcome == EnterOutcome.Entered)
         {
             await session.InTimeAsync(noted, cancellationToken).ConfigureAwait(false);
@@ -111,7 +111,7 @@ internal sealed partial class UserBinding
         }
 
         _ = index.SendAsync(noted);
-        await session.DestroyAsync(cancellationToken).ConfigureAwait(false);
+        await session.DestroyAsync(revocation?.Reason ?? SessionEndReason.Evicted, cancellationToken).ConfigureAwait(false);
         return outcome == EnterOutcome.Full ? throw LimitReached(session.Identity.Id, userId) : BindOutcome.Revoked;
     }
 
@@ -119,14 +119,14 @@ internal sealed partial class UserBinding
     private async Task ReserveAsync(string userId, UserEntry entry, Guid? former)
     {
         if (index.Options is not { MaxSessionsPerUser: not null, LimitBehavior: SessionLimitBehavior.RejectNew }
-            || await index.EnterNewAsync(userId, entry, former).ConfigureAwait(false) != EnterOutcome.Full)
+            || (await index.EnterNewAsync(userId, entry, former).ConfigureAwait(false)).Outcome != EnterOutcome.Full)
         {
             return;
         }
 
         // Full; but are they all alive?
         await index.HealAsync(userId).ConfigureAwait(false);
-        if (await index.EnterNewAsync(userId, entry, former).ConfigureAwait(false) == EnterOutcome.Full)
+        if ((await index.EnterNewAsync(userId, entry, former).ConfigureAwait(false)).Outcome == EnterOutcome.Full)
         {
             throw LimitReached(entry.Id, userId);
         }

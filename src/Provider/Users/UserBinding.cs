@@ -163,12 +163,12 @@ internal sealed partial class UserBinding(
             return true;
         }
 
-        if (await index.RefreshAsync(userId, EntryOf(session, moved), oldId).ConfigureAwait(false) != EnterOutcome.Revoked)
+        if (await index.RefreshAsync(userId, EntryOf(session, moved), oldId).ConfigureAwait(false) is not { Outcome: EnterOutcome.Revoked, Revocation: { } revocation })
         {
             return true;
         }
 
-        await index.EndAsync(userId, oldId.ToString()).ConfigureAwait(false);
+        await index.EndAsync(userId, oldId.ToString(), revocation).ConfigureAwait(false);
         return false;
     }
 
