@@ -131,4 +131,22 @@ public enum SessionSecurityEventKind
     /// together, before the sign-in's cookie is gone, each are one.
     /// </summary>
     ReturnedAfterEnd,
+
+    /// <summary>
+    /// A session became a user's. <see cref="SessionSecurityEvent.Detail"/> begins with <c>signed in</c>, <c>ticket written again</c> (no
+    /// credentials were checked), or <c>bound</c> (an authenticated request without sign-in, or <c>BindAsync</c>), and names the scheme if there is one.
+    /// </summary>
+    SignedIn,
+
+    /// <summary>
+    /// A user's session was ended by its own browser, or was found with a ticket that had expired; <see cref="SessionSecurityEvent.EndReason"/> says
+    /// which. One that expires unused is no event.
+    /// </summary>
+    SignedOut,
+
+    /// <summary>A sign-in was refused, because all sessions of its user were revoked while it was under way.</summary>
+    SignInRefused,
+
+    /// <summary>A page that asks for a recent sign-in refused a user who is signed in.</summary>
+    StepUpRefused,
 }

@@ -42,6 +42,10 @@ internal sealed class LoggedSecurityEvents(ILogger<LoggedSecurityEvents> logger)
             case SessionSecurityEventKind.DecryptionFailed: logger.SecurityDecryptionFailed(session, user, detail); break;
             case SessionSecurityEventKind.Regenerated: logger.SecurityRegenerated(session, user, detail); break;
             case SessionSecurityEventKind.Revoked: logger.SecurityRevoked(session, user, securityEvent.EndReason, securityEvent.By, detail); break;
+            case SessionSecurityEventKind.SignedIn: logger.SecuritySignedIn(session, user, detail); break;
+            case SessionSecurityEventKind.SignedOut: logger.SecuritySignedOut(session, user, securityEvent.EndReason); break;
+            case SessionSecurityEventKind.SignInRefused: logger.SecuritySignInRefused(user, detail); break;
+            case SessionSecurityEventKind.StepUpRefused: logger.SecurityStepUpRefused(session, user); break;
             case SessionSecurityEventKind.ReturnedAfterEnd: logger.SecurityReturnedAfterEnd(session, user, securityEvent.EndReason); break;
             case SessionSecurityEventKind.Suspicious: logger.SecuritySuspicious(session, user, detail); break;
         }

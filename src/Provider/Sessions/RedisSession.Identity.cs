@@ -182,6 +182,7 @@ internal sealed partial class RedisSession
         _store.Metrics.Destroyed.Add(1);
         _store.Logger.SessionDestroyed(identity.Id);
         _store.AddOns.Destroyed(this, identity.Id, stored, rejected: false);
+        _store.AddOns.Ended(identity.Id, stored, reason);
     }
 
     /// <summary>
@@ -255,6 +256,7 @@ internal sealed partial class RedisSession
         _store.Metrics.Destroyed.Add(1);
         _ = DeleteAsync();
         _store.AddOns.Destroyed(this, identity.Id, stored, rejected);
+        _store.AddOns.Ended(identity.Id, stored, reason);
         _store.Metrics.Rejected.Add(rejected ? 1 : 0);
         StartOver(cookieEnds: true);
 

@@ -96,6 +96,21 @@ internal abstract class SessionAddOn
     {
     }
 
+    /// <summary>The request ended a session of a user's: as <see cref="Destroyed"/>, and says why.</summary>
+    public virtual void Ended(Guid id, string userId, SessionEndReason reason)
+    {
+    }
+
+    /// <summary>A session became a user's, or goes on as the user's under another ticket. <paramref name="how"/> says so in words.</summary>
+    public virtual void SignedIn(Guid id, string? userId, string how)
+    {
+    }
+
+    /// <summary>A sign-in was refused, because the user's sessions were revoked while it was under way.</summary>
+    public virtual void SignInRefused(Guid id, string? userId)
+    {
+    }
+
     /// <summary>A browser came back with a sign-in whose session had ended.</summary>
     public virtual void Returned(string? userId, Guid id, SessionEndReason reason)
     {

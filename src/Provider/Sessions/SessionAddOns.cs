@@ -141,6 +141,20 @@ internal sealed class SessionAddOns
     public void Revoked(string userId, Guid id, SessionRevocation why) =>
         Tell(id, (userId, id, why), static (addOn, told) => addOn.Revoked(told.userId, told.id, told.why));
 
+    public void Ended(Guid id, SessionSnapshot? stored, SessionEndReason reason)
+    {
+        if (stored?.GetMetadata(FieldNames.UserId) is { } userId)
+        {
+            Tell(id, (id, userId, reason), static (addOn, told) => addOn.Ended(told.id, told.userId, told.reason));
+        }
+    }
+
+    public void SignedIn(Guid id, string? userId, string how) =>
+        Tell(id, (id, userId, how), static (addOn, told) => addOn.SignedIn(told.id, told.userId, told.how));
+
+    public void SignInRefused(Guid id, string? userId) =>
+        Tell(id, (id, userId), static (addOn, told) => addOn.SignInRefused(told.id, told.userId));
+
     public void Returned(string? userId, Guid id, SessionEndReason reason) =>
         Tell(id, (userId, id, reason), static (addOn, told) => addOn.Returned(told.userId, told.id, told.reason));
 

@@ -69,6 +69,7 @@ internal sealed class CookieSignIn(
             if (outcome == BindOutcome.Revoked)
             {
                 logger.SignInRevoked();
+                store.AddOns.SignInRefused(session.Identity.Id, userId);
             }
         }
         catch (Exception exception) when (RedisAway.Explains(exception) && Options.WithoutRedis == SignInWithoutRedis.Keep)

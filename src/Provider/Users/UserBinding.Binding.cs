@@ -73,7 +73,13 @@ internal sealed partial class UserBinding
                 return BindOutcome.NotStored;
             }
 
-            return await EnterAsync(session, bond.UserId, former, cancellationToken).ConfigureAwait(false);
+            var outcome = await EnterAsync(session, bond.UserId, former, cancellationToken).ConfigureAwait(false);
+            if (outcome == BindOutcome.Bound)
+            {
+                AddOns.SignedIn(session.Identity.Id, bond.UserId, HowOf(bond));
+            }
+
+            return outcome;
         }
         catch (Exception exception) when (RedisAway.Explains(exception))
         {
@@ -86,6 +92,13 @@ internal sealed partial class UserBinding
             session.Keep(this, new Binding());
         }
     }
+
+    private static string HowOf(UserBond bond) => (bond switch
+    {
+        { IsSignIn: false } => "bound",
+        { Continues: true } => "ticket written again",
+        _ => "signed in",
+    }) + (bond.Scheme is { } scheme ? $", scheme {scheme}" : "");
 
     private static Task StoreAsync(RedisSession session, UserBond bond, string? revocation, CancellationToken cancellationToken)
     {

@@ -133,6 +133,11 @@ internal sealed partial class UserBinding(
 
         if (created)
         {
+            if (session.StateOf<Binding>(this) is { Creator: { } creator })
+            {
+                AddOns.SignedIn(session.Identity.Id, userId, HowOf(creator));
+            }
+
             _ = index.SendAsync(index.EnterNewOrEndAsync(userId, EntryOf(session, session.Stored)), index.NoteActivityAsync(userId, session.Life));
         }
         else if (delta.ChangesTimeouts)
