@@ -112,7 +112,7 @@ internal sealed class AnalyticsRecorder(AnalyticsWriter writer, SessionTimeouts 
         writer.Add(new AnalyticsRecord(RecordKind.Ended, timeouts.Now, id, Text: rejected ? EndReasons.Rejected : EndReasons.SignedOut));
     }
 
-    public override void Revoked(string userId, Guid id) =>
+    public override void Revoked(string userId, Guid id, SessionRevocation why) =>
         writer.Add(new AnalyticsRecord(RecordKind.Ended, timeouts.Now, id, Text: EndReasons.Revoked));
 
     public override void EndedById(EndedSession ended) =>

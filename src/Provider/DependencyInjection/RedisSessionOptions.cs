@@ -52,6 +52,13 @@ public sealed class RedisSessionOptions
     public TimeSpan? SlidePrecision { get; set; }
 
     /// <summary>
+    /// For how long Redis keeps why a session ended, so that its browser's next request can learn it
+    /// (<see cref="Microsoft.AspNetCore.Http.SessionEndExtensions.GetEndReasonAsync"/>): one small key a session that was ended, and none for one that
+    /// expired. Not negative; zero keeps none. Default 1 day.
+    /// </summary>
+    public TimeSpan EndReasonRetention { get; set; } = TimeSpan.FromDays(1);
+
+    /// <summary>
     /// What becomes of a response whose session could not be committed. Default <see cref="CommitFailure.Throw"/>, for a
     /// response that says that all is well would acknowledge a change that is lost.
     /// </summary>

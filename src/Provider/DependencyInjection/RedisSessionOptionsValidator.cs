@@ -30,6 +30,11 @@ internal sealed class RedisSessionOptionsValidator(IServiceProviderIsService ser
             errors.Add("RedisSessionOptions.SlidePrecision is negative. Write a time span, TimeSpan.Zero to extend the session with every request, or null for a twentieth of the idle timeout.");
         }
 
+        if (options.EndReasonRetention < TimeSpan.Zero || options.EndReasonRetention > TimeSpan.FromDays(3650))
+        {
+            errors.Add("RedisSessionOptions.EndReasonRetention is out of range. Write a time span of at most ten years, for example TimeSpan.FromDays(1), or TimeSpan.Zero to keep nothing.");
+        }
+
         if (!Enum.IsDefined(options.CommitFailure))
         {
             errors.Add("RedisSessionOptions.CommitFailure is no value of its enumeration. Write CommitFailure.Throw or CommitFailure.Log.");

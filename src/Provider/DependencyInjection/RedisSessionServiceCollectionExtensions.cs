@@ -95,6 +95,7 @@ public static class RedisSessionServiceCollectionExtensions
                 options.KeyPrefix = section[nameof(RedisSessionOptions.KeyPrefix)] ?? options.KeyPrefix;
                 options.AbsoluteTimeout = section.GetValue(nameof(RedisSessionOptions.AbsoluteTimeout), options.AbsoluteTimeout);
                 options.SlidePrecision = section.GetValue(nameof(RedisSessionOptions.SlidePrecision), options.SlidePrecision);
+                options.EndReasonRetention = section.GetValue(nameof(RedisSessionOptions.EndReasonRetention), options.EndReasonRetention);
                 options.CommitFailure = section.GetValue(nameof(RedisSessionOptions.CommitFailure), options.CommitFailure);
                 options.PreloadSession = section.GetValue(nameof(RedisSessionOptions.PreloadSession), options.PreloadSession);
                 options.UseDedicatedThreads = section.GetValue(nameof(RedisSessionOptions.UseDedicatedThreads), options.UseDedicatedThreads);

@@ -122,11 +122,29 @@ internal static partial class Log
     [LoggerMessage(125, LogLevel.Information, "Security: A session got a new id; Session:{SessionId}, User:{UserId}, {Detail}", EventName = "SecurityRegenerated")]
     public static partial void SecurityRegenerated(this ILogger logger, string? sessionId, string? userId, string? detail);
 
-    [LoggerMessage(126, LogLevel.Information, "Security: A session was revoked; Session:{SessionId}, User:{UserId}, {Detail}", EventName = "SecurityRevoked")]
-    public static partial void SecurityRevoked(this ILogger logger, string? sessionId, string? userId, string? detail);
+    [LoggerMessage(126, LogLevel.Information, "Security: A session was revoked; Session:{SessionId}, User:{UserId}, Reason:{Reason}, By:{By}, {Detail}", EventName = "SecurityRevoked")]
+    public static partial void SecurityRevoked(this ILogger logger, string? sessionId, string? userId, SessionEndReason? reason, string? by, string? detail);
 
     [LoggerMessage(127, LogLevel.Warning, "Security: A user's sessions are suspicious; Session:{SessionId}, User:{UserId}, {Detail}", EventName = "SecuritySuspicious")]
     public static partial void SecuritySuspicious(this ILogger logger, string? sessionId, string? userId, string? detail);
+
+    [LoggerMessage(150, LogLevel.Information, "Security: A browser came back with a sign-in whose session had ended; Session:{SessionId}, User:{UserId}, Reason:{Reason}", EventName = "SecurityReturnedAfterEnd")]
+    public static partial void SecurityReturnedAfterEnd(this ILogger logger, string? sessionId, string? userId, SessionEndReason? reason);
+
+    [LoggerMessage(142, LogLevel.Debug, "Why a session had ended could not be read; the sign-in page is not told.", EventName = "EndReasonNotRead")]
+    public static partial void EndReasonNotRead(this ILogger logger, Exception exception);
+
+    [LoggerMessage(151, LogLevel.Information, "Security: A session became a user's; Session:{SessionId}, User:{UserId}, {Detail}", EventName = "SecuritySignedIn")]
+    public static partial void SecuritySignedIn(this ILogger logger, string? sessionId, string? userId, string? detail);
+
+    [LoggerMessage(152, LogLevel.Information, "Security: A user's session was ended by its own browser, or its ticket had expired; Session:{SessionId}, User:{UserId}, Reason:{Reason}", EventName = "SecuritySignedOut")]
+    public static partial void SecuritySignedOut(this ILogger logger, string? sessionId, string? userId, SessionEndReason? reason);
+
+    [LoggerMessage(153, LogLevel.Warning, "Security: A sign-in was refused; User:{UserId}, {Detail}", EventName = "SecuritySignInRefused")]
+    public static partial void SecuritySignInRefused(this ILogger logger, string? userId, string? detail);
+
+    [LoggerMessage(154, LogLevel.Information, "Security: A page that asks for a recent sign-in refused a user; Session:{SessionId}, User:{UserId}", EventName = "SecurityStepUpRefused")]
+    public static partial void SecurityStepUpRefused(this ILogger logger, string? sessionId, string? userId);
 
     [LoggerMessage(129, LogLevel.Error, "A sink of security events threw; the others were told.", EventName = "SecurityEventSinkFailed")]
     public static partial void SecurityEventSinkFailed(this ILogger logger, Exception exception);

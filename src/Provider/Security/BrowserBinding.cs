@@ -34,7 +34,7 @@ internal sealed class BrowserBinding(BrowserTraits traits, Microsoft.Extensions.
                 events.Report(SessionSecurityEventKind.Mismatch, id, userId, reason);
                 break;
             case BindingAction.Reject:
-                session.Disown();
+                session.Disown(SessionEndReason.Mismatch);
                 events.Report(SessionSecurityEventKind.Rejected, id, userId, reason);
                 break;
             case BindingAction.Destroy:

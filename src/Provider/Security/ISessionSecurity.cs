@@ -90,7 +90,14 @@ public interface ISessionSecurityEvents
 /// <param name="SessionId">The session, if it is one; <see langword="null"/> otherwise.</param>
 /// <param name="UserId">Its user, if known.</param>
 /// <param name="Detail">What exactly, without a secret; may be <see langword="null"/>.</param>
-public sealed record SessionSecurityEvent(SessionSecurityEventKind Kind, string? SessionId, string? UserId, string? Detail);
+public sealed record SessionSecurityEvent(SessionSecurityEventKind Kind, string? SessionId, string? UserId, string? Detail)
+{
+    /// <summary>Why the session ended, where the event is about that; <see langword="null"/> otherwise.</summary>
+    public SessionEndReason? EndReason { get; init; }
+
+    /// <summary>Who revoked it, as <see cref="SessionRevocation.By"/> said; <see langword="null"/> for nobody in particular.</summary>
+    public string? By { get; init; }
+}
 
 /// <summary>Kinds of security events.</summary>
 public enum SessionSecurityEventKind
@@ -118,4 +125,28 @@ public enum SessionSecurityEventKind
 
     /// <summary>A user's sessions are suspicious.</summary>
     Suspicious,
+
+    /// <summary>
+    /// A browser came back with a sign-in whose session had ended; <see cref="SessionSecurityEvent.EndReason"/> says why. Requests that arrive
+    /// together, before the sign-in's cookie is gone, each are one.
+    /// </summary>
+    ReturnedAfterEnd,
+
+    /// <summary>
+    /// A session became a user's. <see cref="SessionSecurityEvent.Detail"/> begins with <c>signed in</c>, <c>ticket written again</c> (no
+    /// credentials were checked), or <c>bound</c> (an authenticated request without sign-in, or <c>BindAsync</c>), and names the scheme if there is one.
+    /// </summary>
+    SignedIn,
+
+    /// <summary>
+    /// A user's session was ended by its own browser, or was found with a ticket that had expired; <see cref="SessionSecurityEvent.EndReason"/> says
+    /// which. One that expires unused is no event.
+    /// </summary>
+    SignedOut,
+
+    /// <summary>A sign-in was refused, because all sessions of its user were revoked while it was under way.</summary>
+    SignInRefused,
+
+    /// <summary>A page that asks for a recent sign-in refused a user who is signed in.</summary>
+    StepUpRefused,
 }

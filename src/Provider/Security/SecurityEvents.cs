@@ -8,9 +8,11 @@ internal sealed class SecurityEvents(IEnumerable<ISessionSecurityEvents> sinks, 
 {
     private readonly ISessionSecurityEvents[] _sinks = [.. sinks];
 
-    public void Report(SessionSecurityEventKind kind, Guid? session, string? userId = null, string? detail = null)
+    public void Report(SessionSecurityEventKind kind, Guid? session, string? userId = null, string? detail = null) =>
+        Report(new SessionSecurityEvent(kind, session?.ToString(), userId, detail));
+
+    public void Report(SessionSecurityEvent securityEvent)
     {
-        var securityEvent = new SessionSecurityEvent(kind, session?.ToString(), userId, detail);
         foreach (var sink in _sinks)
         {
             try
@@ -39,7 +41,12 @@ internal sealed class LoggedSecurityEvents(ILogger<LoggedSecurityEvents> logger)
             case SessionSecurityEventKind.LimitReached: logger.SecurityLimitReached(session, user, detail); break;
             case SessionSecurityEventKind.DecryptionFailed: logger.SecurityDecryptionFailed(session, user, detail); break;
             case SessionSecurityEventKind.Regenerated: logger.SecurityRegenerated(session, user, detail); break;
-            case SessionSecurityEventKind.Revoked: logger.SecurityRevoked(session, user, detail); break;
+            case SessionSecurityEventKind.Revoked: logger.SecurityRevoked(session, user, securityEvent.EndReason, securityEvent.By, detail); break;
+            case SessionSecurityEventKind.SignedIn: logger.SecuritySignedIn(session, user, detail); break;
+            case SessionSecurityEventKind.SignedOut: logger.SecuritySignedOut(session, user, securityEvent.EndReason); break;
+            case SessionSecurityEventKind.SignInRefused: logger.SecuritySignInRefused(user, detail); break;
+            case SessionSecurityEventKind.StepUpRefused: logger.SecurityStepUpRefused(session, user); break;
+            case SessionSecurityEventKind.ReturnedAfterEnd: logger.SecurityReturnedAfterEnd(session, user, securityEvent.EndReason); break;
             case SessionSecurityEventKind.Suspicious: logger.SecuritySuspicious(session, user, detail); break;
         }
     }

@@ -19,6 +19,8 @@ internal sealed class SessionSecurity(
     /// <summary>The reason of a session that could not be loaded.</summary>
     public const string Unavailable = "unavailable";
 
+    private static readonly SessionRevocation CredentialsChanged = new(SessionEndReason.CredentialsChanged);
+
     // Enough to see a pattern in, and bounded.
     private const int MostSessions = 1_000;
 
@@ -77,10 +79,10 @@ internal sealed class SessionSecurity(
         }
 
         return options.Value.EndOtherSessionsOnCredentialChange && user is not null
-            ? await Users.RevokeAllAsync(user, own?.Identity.ToString(), cancellationToken).ConfigureAwait(false)
+            ? await Users.RevokeAllAsync(user, own?.Identity.ToString(), CredentialsChanged, cancellationToken).ConfigureAwait(false)
             : 0;
     }
 
     public Task<long> CredentialsChangedAsync(string userId, string? exceptSessionId, CancellationToken cancellationToken) =>
-        Users.RevokeAllAsync(userId, exceptSessionId, cancellationToken);
+        Users.RevokeAllAsync(userId, exceptSessionId, CredentialsChanged, cancellationToken);
 }

@@ -125,7 +125,7 @@ internal sealed partial class RedisSession
     {
         var expected = commit.Before is { } loaded ? Expected.Session(loaded) : Expected.Anything;
         var reply = await deadline.WaitAsync(
-            _store.Hash.CommitAsync(_identity.Key, commit.Delta, expected, _idleTimeout, bound: BoundOf(commit), known: commit.Before), cancellationToken).ConfigureAwait(false);
+            _store.Hash.CommitAsync(_identity.Key, commit.Delta, expected, _idleTimeout, bound: BoundOf(commit), known: commit.Before, reused: ReusedId), cancellationToken).ConfigureAwait(false);
         if (reply.Outcome != CommitOutcome.Done)
         {
             _content.PutBack(commit);
@@ -209,8 +209,12 @@ internal sealed partial class RedisSession
         }
     }
 
+    /// <summary>The id, where a session may have ended under it before: it came with the request.</summary>
+    private Guid? ReusedId => _state.Stored is null && !_identity.IsNew ? _identity.Id : null;
+
     private void Gone()
     {
+        (_lost, _knowsEnd) = (_move?.From.Id ?? _identity.Id, false);
         _state = SessionState.Gone;
         _move = null;
         _store.Copies.Remove(_identity.Key);

@@ -65,6 +65,7 @@ internal sealed partial class RedisSession
 
         _established = _identity = new(secret, _store.Keys, isNew: false);
         Forget();
+        (_lost, _endReason, _knowsEnd) = (null, null, false);
         BeginLoad();
         AwaitResponse();
         return LoadAsync(cancellationToken);
@@ -120,7 +121,9 @@ internal sealed partial class RedisSession
         _store.AddOns.Destroyed(this, identity.Id, _state.Stored, rejected: false);
     }
 
-    public async Task DestroyAsync(CancellationToken cancellationToken)
+    public Task DestroyAsync(CancellationToken cancellationToken) => DestroyAsync(SessionEndReason.SignedOut, cancellationToken);
+
+    public async Task DestroyAsync(SessionEndReason reason, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         if (!_initial.IsNew && CanTellBrowser)
@@ -130,17 +133,17 @@ internal sealed partial class RedisSession
 
         if (_move is { } move)
         {
-            await DeleteAsync(move.From, move.Departed, cancellationToken).ConfigureAwait(false);
+            await EndAsync(move.From, move.Departed, reason, cancellationToken).ConfigureAwait(false);
             if (move.IsWritten || _failedCommit is { IsOutcomeUnknown: true })
             {
-                await DeleteAsync(_identity, _state.Stored, cancellationToken).ConfigureAwait(false);
+                await EndAsync(_identity, _state.Stored, reason, cancellationToken).ConfigureAwait(false);
             }
         }
         else if (!_identity.IsNew || _state.Stored is not null || _failedCommit is { IsOutcomeUnknown: true })
         {
             try
             {
-                await DeleteAsync(_identity, _state.Stored, cancellationToken).ConfigureAwait(false);
+                await EndAsync(_identity, _state.Stored, reason, cancellationToken).ConfigureAwait(false);
             }
             catch when (_identity.IsNew && !ReferenceEquals(_announced, _identity))
             {
@@ -153,7 +156,7 @@ internal sealed partial class RedisSession
         StartOver(cookieEnds: !_initial.IsNew || _announced is not null);
     }
 
-    private async Task DeleteAsync(SessionIdentity identity, SessionSnapshot? stored, CancellationToken cancellationToken)
+    private async Task EndAsync(SessionIdentity identity, SessionSnapshot? stored, SessionEndReason reason, CancellationToken cancellationToken)
     {
         var deadline = NewDeadline();
         try
@@ -163,7 +166,7 @@ internal sealed partial class RedisSession
                 await deadline.WaitAsync(former.RemoveAsync(identity.Secret), cancellationToken).ConfigureAwait(false);
             }
 
-            await deadline.WaitAsync(_store.Hash.DeleteAsync(identity.Key), cancellationToken).ConfigureAwait(false);
+            await deadline.WaitAsync(_store.Hash.EndAsync(identity.Id, reason), cancellationToken).ConfigureAwait(false);
             if (_store.Former is { IsStillUsed: true } used)
             {
                 // A commit that was made in time may have told it since.
@@ -179,11 +182,58 @@ internal sealed partial class RedisSession
         _store.Metrics.Destroyed.Add(1);
         _store.Logger.SessionDestroyed(identity.Id);
         _store.AddOns.Destroyed(this, identity.Id, stored, rejected: false);
+        _store.AddOns.Ended(identity.Id, stored, reason);
     }
 
-    /// <summary>This request is not the session's owner: it goes on with an empty one, under a new id if it sets something.</summary>
-    public void Disown()
+    /// <summary>
+    /// Why the session that the request came with was not there, or is not any more; null if it was, if it lives on under another id, and where
+    /// the request came with none. Asks Redis once, and only where there was none.
+    /// </summary>
+    public async Task<SessionEndReason?> FindEndReasonAsync(CancellationToken cancellationToken)
     {
+        await LoadAsync(cancellationToken).ConfigureAwait(false);
+        if (!_knowsEnd && _lost is { } id && _store.Timeouts.EndReasonRetention > TimeSpan.Zero)
+        {
+            Learn(await InTimeAsync(_store.Hash.ReadRemainsAsync(id), cancellationToken).ConfigureAwait(false));
+        }
+
+        return _endReason;
+    }
+
+    /// <summary>As <see cref="FindEndReasonAsync"/>, and says whether the session lives on under another id.</summary>
+    public async Task<SessionRemains> FindRemainsAsync()
+    {
+        if (_knowsEnd && _endReason is not null)
+        {
+            return new SessionRemains(HasMoved: false, _endReason);
+        }
+
+        var remains = await _store.Hash.ReadRemainsAsync(_lost ?? _identity.Id).ConfigureAwait(false);
+        if (_lost is not null)
+        {
+            Learn(remains);
+        }
+
+        return remains with { Reason = _endReason };
+    }
+
+    private void Learn(SessionRemains remains)
+    {
+        _knowsEnd = true;
+        if (_store.Timeouts.EndReasonRetention > TimeSpan.Zero && !remains.HasMoved)
+        {
+            // Whoever ends one leaves a mark.
+            _endReason = remains.Reason ?? SessionEndReason.Expired;
+        }
+    }
+
+    private void Lost(Guid id, SessionEndReason? reason) => (_lost, _endReason, _knowsEnd) = (id, reason, true);
+
+    /// <summary>This request is not the session's owner: it goes on with an empty one, under a new id if it sets something.</summary>
+    /// <param name="reason">What the browser is to learn; null for nothing.</param>
+    public void Disown(SessionEndReason? reason = null)
+    {
+        Lost(_identity.Id, reason);
         _store.Metrics.Rejected.Add(1);
         StartOver(cookieEnds: false);
     }
@@ -200,10 +250,13 @@ internal sealed partial class RedisSession
     public void DestroyAndDisown(bool rejected = true)
     {
         var (identity, stored) = (_identity, _state.Stored);
+        var reason = rejected ? SessionEndReason.Mismatch : SessionEndReason.Expired;
+        Lost(identity.Id, reason);
         _store.Copies.Remove(identity.Key);
         _store.Metrics.Destroyed.Add(1);
         _ = DeleteAsync();
         _store.AddOns.Destroyed(this, identity.Id, stored, rejected);
+        _store.AddOns.Ended(identity.Id, stored, reason);
         _store.Metrics.Rejected.Add(rejected ? 1 : 0);
         StartOver(cookieEnds: true);
 
@@ -211,7 +264,7 @@ internal sealed partial class RedisSession
         {
             try
             {
-                await _store.Hash.DeleteAsync(identity.Key).ConfigureAwait(false);
+                await _store.Hash.EndAsync(identity.Id, reason).ConfigureAwait(false);
                 if (_store.Former is { } former)
                 {
                     await former.RemoveAsync(identity.Secret).ConfigureAwait(false);

@@ -219,6 +219,7 @@ internal sealed partial class RedisSession
         if (reply.Session is not { } session || _store.Timeouts.IsOver(session))
         {
             _state = SessionState.Absent;
+            _lost = _identity.Id;
             _store.Copies.Remove(_identity.Key);
             _store.Metrics.Missing.Add(1);
             _store.Logger.AccessingExpiredSession(_identity.Id);

@@ -41,6 +41,11 @@ internal sealed partial class RedisSession : ISession
     private SessionIdentity? _established;
     private SessionIdentity? _announced;
     private bool _cookieEnds;
+
+    // The session that the request came with and that was not there, or is not any more; and why, once that is known.
+    private Guid? _lost;
+    private SessionEndReason? _endReason;
+    private bool _knowsEnd;
     private Dictionary<SessionAddOn, object>? _addOnStates;
 
     public RedisSession(
@@ -76,6 +81,9 @@ internal sealed partial class RedisSession : ISession
 
     /// <summary>The id that it had before, until the response tells the browser the new one; null if that is the same.</summary>
     public Guid? FormerId => _move?.From.Id;
+
+    /// <summary>The session that the request came with and that was not there, or is not any more; null if there is none.</summary>
+    public Guid? LostId => _lost;
 
     /// <summary>What Redis held when this request loaded or last committed; null if there is no such session.</summary>
     public SessionSnapshot? Stored => _state.Stored;

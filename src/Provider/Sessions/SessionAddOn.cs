@@ -92,7 +92,27 @@ internal abstract class SessionAddOn
     }
 
     /// <summary>A session was revoked: by its user or an administrator, or for another one's sake at the limit.</summary>
-    public virtual void Revoked(string userId, Guid id)
+    public virtual void Revoked(string userId, Guid id, SessionRevocation why)
+    {
+    }
+
+    /// <summary>The request ended a session of a user's: as <see cref="Destroyed"/>, and says why.</summary>
+    public virtual void Ended(Guid id, string userId, SessionEndReason reason)
+    {
+    }
+
+    /// <summary>A session became a user's, or goes on as the user's under another ticket. <paramref name="how"/> says so in words.</summary>
+    public virtual void SignedIn(Guid id, string? userId, string how)
+    {
+    }
+
+    /// <summary>A sign-in was refused, because the user's sessions were revoked while it was under way.</summary>
+    public virtual void SignInRefused(Guid id, string? userId)
+    {
+    }
+
+    /// <summary>A browser came back with a sign-in whose session had ended.</summary>
+    public virtual void Returned(string? userId, Guid id, SessionEndReason reason)
     {
     }
 

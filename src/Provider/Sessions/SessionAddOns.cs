@@ -138,8 +138,25 @@ internal sealed class SessionAddOns
     public void Destroyed(RedisSession session, Guid id, SessionSnapshot? stored, bool rejected) =>
         Tell(id, (session, id, stored, rejected), static (addOn, told) => addOn.Destroyed(told.session, told.id, told.stored, told.rejected));
 
-    public void Revoked(string userId, Guid id) =>
-        Tell(id, (userId, id), static (addOn, told) => addOn.Revoked(told.userId, told.id));
+    public void Revoked(string userId, Guid id, SessionRevocation why) =>
+        Tell(id, (userId, id, why), static (addOn, told) => addOn.Revoked(told.userId, told.id, told.why));
+
+    public void Ended(Guid id, SessionSnapshot? stored, SessionEndReason reason)
+    {
+        if (stored?.GetMetadata(FieldNames.UserId) is { } userId)
+        {
+            Tell(id, (id, userId, reason), static (addOn, told) => addOn.Ended(told.id, told.userId, told.reason));
+        }
+    }
+
+    public void SignedIn(Guid id, string? userId, string how) =>
+        Tell(id, (id, userId, how), static (addOn, told) => addOn.SignedIn(told.id, told.userId, told.how));
+
+    public void SignInRefused(Guid id, string? userId) =>
+        Tell(id, (id, userId), static (addOn, told) => addOn.SignInRefused(told.id, told.userId));
+
+    public void Returned(string? userId, Guid id, SessionEndReason reason) =>
+        Tell(id, (userId, id, reason), static (addOn, told) => addOn.Returned(told.userId, told.id, told.reason));
 
     public void LimitReached(Guid id, string userId, int limit) =>
         Tell(id, (userId, limit), static (addOn, told) => addOn.LimitReached(told.userId, told.limit));

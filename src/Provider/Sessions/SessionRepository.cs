@@ -106,7 +106,7 @@ internal sealed class SessionRepository(SessionHash hash, SessionTimeouts timeou
     // Add-ons are told whether or not the caller waits.
     private async Task<bool> EndAsync(Guid id)
     {
-        if (await hash.EndByIdAsync(id).ConfigureAwait(false) is not { } ended)
+        if ((await hash.EndAsync(id, SessionEndReason.Revoked).ConfigureAwait(false)).Ended is not { } ended)
         {
             return false;
         }

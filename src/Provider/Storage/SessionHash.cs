@@ -104,6 +104,7 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
     /// <param name="createdAt">The creation time if this creates the session, Unix milliseconds; null for now.</param>
     /// <param name="bound">What it may hold afterwards; null for no limit.</param>
     /// <param name="known">The session as the caller knows it; null for none. Only who seals looks at it.</param>
+    /// <param name="reused">The session's id, where a session may have ended under it before; null for an id that nobody had.</param>
     public async Task<CommitReply> CommitAsync(
         string key,
         SessionDelta delta,
@@ -111,16 +112,18 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
         TimeSpan idle,
         long? createdAt = null,
         CommitBound? bound = null,
-        SessionSnapshot? known = null)
+        SessionSnapshot? known = null,
+        Guid? reused = null)
     {
+        var markKey = reused is { } id ? keys.Ended(id) : null;
         if (_codec is not null)
         {
-            return await CommitSealedAsync(_codec, key, delta, expected, idle, createdAt, bound, known).ConfigureAwait(false);
+            return await CommitSealedAsync(_codec, key, delta, expected, idle, createdAt, bound, known, markKey).ConfigureAwait(false);
         }
 
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(idle));
-        var call = CommitScript.Begin(database, key, times, expected, version, createdAt ?? times.Now, delta, codec: null, bound);
+        var call = CommitScript.Begin(database, key, times, expected, version, createdAt ?? times.Now, delta, codec: null, bound, markKey: markKey);
         return CommitScript.Reply(await call.EndAsync().ConfigureAwait(false), version);
     }
 
@@ -129,7 +132,7 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
     /// between, nothing is written, what there is now is read, and the seal is made again over that.
     /// </summary>
     private async Task<CommitReply> CommitSealedAsync(
-        FieldCodec codec, string key, SessionDelta delta, Expected expected, TimeSpan idle, long? createdAt, CommitBound? bound, SessionSnapshot? known)
+        FieldCodec codec, string key, SessionDelta delta, Expected expected, TimeSpan idle, long? createdAt, CommitBound? bound, SessionSnapshot? known, string? markKey)
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         var isKnown = known is not { Version: SessionSnapshot.NoVersion } and not { IsPartial: true };
@@ -154,7 +157,7 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
             var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(idle));
             var creation = createdAt ?? times.Now;
             var seal = codec.Seal(key, SessionSnapshot.Applied(version, known?.CreatedAt ?? creation, known, delta));
-            var call = CommitScript.Begin(database, key, times, Expected.Exactly(known), version, creation, delta, codec, bound, seal);
+            var call = CommitScript.Begin(database, key, times, Expected.Exactly(known), version, creation, delta, codec, bound, seal, markKey);
             var reply = CommitScript.Reply(await call.EndAsync().ConfigureAwait(false), version);
             if (reply.Outcome is not (CommitOutcome.Changed or CommitOutcome.Missing) || expected.Version is not null || (reply.Outcome == CommitOutcome.Missing && expected.CreatedAt is not null))
             {
@@ -292,14 +295,7 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
         return DeleteAtVersionScript.Reply(await call.EndAsync().ConfigureAwait(false));
     }
 
-    /// <summary>Whether the session of this id was given another one within the last minute.</summary>
-    public async Task<bool> HasMovedAsync(Guid id)
-    {
-        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        return await database.KeyExistsAsync(keys.Moved(id)).ConfigureAwait(false);
-    }
-
-    /// <summary>Ends the session.</summary>
+    /// <summary>Deletes what is no session of anybody's: nobody is to learn why it ended.</summary>
     /// <returns>Whether there was one.</returns>
     public async Task<bool> DeleteAsync(string key)
     {
@@ -307,11 +303,24 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
         return await database.KeyDeleteAsync(key).ConfigureAwait(false);
     }
 
-    /// <summary>As <see cref="DeleteAsync"/>, and says whose it was.</summary>
-    /// <returns><see langword="null"/> if there was none.</returns>
-    public async Task<EndedSession?> EndByIdAsync(Guid id)
+    /// <summary>Ends the session, notes why, and says whose it was.</summary>
+    /// <param name="id">The session.</param>
+    /// <param name="reason">Why.</param>
+    /// <param name="owner">Whose it must be; null for whoever's.</param>
+    public async Task<EndReply> EndAsync(Guid id, SessionEndReason reason, string? owner = null)
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        return EndScript.Reply(await EndScript.Begin(database, keys.Session(id)).EndAsync().ConfigureAwait(false), id);
+        var call = EndScript.Begin(database, keys.Session(id), keys.Ended(id), reason, timeouts.EndReasonRetention, owner);
+        return EndScript.Reply(await call.EndAsync().ConfigureAwait(false), id);
+    }
+
+    /// <summary>What is left of a session that is not there: one round trip.</summary>
+    public async Task<SessionRemains> ReadRemainsAsync(Guid id)
+    {
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+        var mark = database.StringGetAsync(keys.Ended(id));
+        var moved = database.KeyExistsAsync(keys.Moved(id));
+        mark.Observe();
+        return new SessionRemains(await moved.ConfigureAwait(false), (string?)await mark.ConfigureAwait(false) is { } reason ? SessionEnding.Parse(reason) : null);
     }
 }

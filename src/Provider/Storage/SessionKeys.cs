@@ -10,6 +10,9 @@ internal sealed class SessionKeys(string prefix)
     /// <summary>Says for a short while that a session moved to another id; in the slot of the old one.</summary>
     public string Moved(Guid oldId) => $"{Prefix}moved:{{{oldId}}}";
 
+    /// <summary>Says for a while why a session ended; in its slot.</summary>
+    public string Ended(Guid id) => $"{Prefix}ended:{{{id}}}";
+
     /// <summary>The hash of one session: <c>session:{id}</c>. One allocation.</summary>
     public string Session(Guid id) => string.Create(Prefix.Length + IdLength + 2, (Prefix, id), static (span, state) =>
     {

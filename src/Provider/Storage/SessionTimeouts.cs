@@ -23,6 +23,9 @@ internal sealed class SessionTimeouts(IOptions<RedisSessionOptions> options, IOp
     /// <summary>0 where there is no absolute timeout.</summary>
     public long AbsoluteMilliseconds { get; } = options.Value.AbsoluteTimeout is { } absolute ? Ttl.Milliseconds(absolute) : 0;
 
+    /// <summary>For how long it is known why a session ended; zero for never.</summary>
+    public TimeSpan EndReasonRetention { get; } = options.Value.EndReasonRetention;
+
     /// <summary>What the TTL of a session with this idle timeout is longer than that, milliseconds; so long nothing needs to slide.</summary>
     /// <remarks>The scripts that slide count it in the same way.</remarks>
     public long PrecisionOf(TimeSpan idle) => Math.Min(_precision.Limit, (long)idle.TotalMilliseconds / _precision.Divisor);

@@ -74,6 +74,13 @@ internal sealed class ChainedCookieEvents : CookieAuthenticationEvents
         await SignIn.CheckSlidingExpirationAsync(context).ConfigureAwait(false);
     }
 
+    public override async Task RedirectToLogin(RedirectContext<CookieAuthenticationOptions> context)
+    {
+        // First: the application's event sends the browser there.
+        await SignIn.RedirectingToLoginAsync(context).ConfigureAwait(false);
+        await base.RedirectToLogin(context).ConfigureAwait(false);
+    }
+
     public override async Task ValidatePrincipal(CookieValidatePrincipalContext context)
     {
         if (!new SignInTicket(context.Properties).IsEnded)

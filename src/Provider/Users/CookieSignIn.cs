@@ -3,6 +3,7 @@ using System.Security.Claims;
 using System.Security.Cryptography;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.Cookies;
+using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Extensions.Logging;
 using RedisSessions.Diagnostics;
 using RedisSessions.Redis;
@@ -69,6 +70,7 @@ internal sealed class CookieSignIn(
             if (outcome == BindOutcome.Revoked)
             {
                 logger.SignInRevoked();
+                store.AddOns.SignInRefused(session.Identity.Id, userId);
             }
         }
         catch (Exception exception) when (RedisAway.Explains(exception) && Options.WithoutRedis == SignInWithoutRedis.Keep)
@@ -334,8 +336,8 @@ internal sealed class CookieSignIn(
 
     private async Task RejectAsync(CookieValidatePrincipalContext context)
     {
+        var (http, principal) = (context.HttpContext, context.Principal);
         context.RejectPrincipal();
-        var http = context.HttpContext;
         if (http.Response.HasStarted)
         {
             return;
@@ -343,11 +345,52 @@ internal sealed class CookieSignIn(
 
         // A request that was under way while its session got a new id carries the old one. The browser has the new cookies by
         // now, and expiring them in this late answer would sign it out by mistake.
-        if (store.Find(http) is not { } session || !await store.Hash.HasMovedAsync(session.Identity.Id).ConfigureAwait(false))
+        var session = store.Find(http);
+        var remains = session is not null ? await session.FindRemainsAsync().ConfigureAwait(false) : default;
+        if (!remains.HasMoved)
         {
+            if (remains.Reason is { } reason && session?.LostId is { } endedId)
+            {
+                RequestSignIns.Of(http, context.Scheme.Name).EndReason = reason;
+                store.AddOns.Returned(Options.GetUserId(principal), endedId, reason);
+            }
+
             http.Items[KeepSession] = true;
             await http.SignOutAsync(context.Scheme.Name).ConfigureAwait(false);
             http.Items.Remove(KeepSession);
+        }
+    }
+
+    /// <summary>
+    /// Says on the way to the sign-in page why the sign-in ended. A visitor who came with none is told only what somebody did: that a session of
+    /// nobody's has expired is no news.
+    /// </summary>
+    public async Task RedirectingToLoginAsync(RedirectContext<CookieAuthenticationOptions> context)
+    {
+        var http = context.HttpContext;
+        if (Options.EndedParameter is not { Length: > 0 } parameter || !EndsWithSession(context.Scheme))
+        {
+            return;
+        }
+
+        var reason = RequestSignIns.Find(http)?.Find(context.Scheme.Name)?.EndReason;
+        try
+        {
+            if (reason is null && store.Find(http) is { } session
+                && await session.FindEndReasonAsync(http.RequestAborted).ConfigureAwait(false) is { } known and not SessionEndReason.Expired)
+            {
+                reason = known;
+            }
+        }
+        catch (Exception exception) when (RedisAway.Explains(exception))
+        {
+            // Nobody knows, and the visitor is to sign in all the same.
+            logger.EndReasonNotRead(exception);
+        }
+
+        if (reason is { } ended)
+        {
+            context.RedirectUri = QueryHelpers.AddQueryString(context.RedirectUri, parameter, SessionEnding.NameOf(ended));
         }
     }
 

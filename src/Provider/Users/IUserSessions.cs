@@ -37,8 +37,9 @@ public interface IUserSessions
     /// <summary>Ends one session of a user, sign-in included.</summary>
     /// <param name="userId">The user.</param>
     /// <param name="sessionId">The session's id; one that belongs to another user is not revoked, and the answer says so.</param>
+    /// <param name="revocation">Why, for the browser to learn, and by whom, for the record; <see langword="null"/> for "revoked", by nobody in particular.</param>
     /// <param name="cancellationToken">Stops waiting.</param>
-    Task<RevokeResult> RevokeAsync(string userId, string sessionId, CancellationToken cancellationToken = default);
+    Task<RevokeResult> RevokeAsync(string userId, string sessionId, SessionRevocation? revocation = null, CancellationToken cancellationToken = default);
 
     /// <summary>
     /// Ends all sessions of a user: sign out everywhere, or everywhere else. What any server is in the middle of ends with them, a
@@ -46,9 +47,10 @@ public interface IUserSessions
     /// </summary>
     /// <param name="userId">The user.</param>
     /// <param name="exceptSessionId">A session to keep, usually the current one; <see langword="null"/> for none.</param>
+    /// <param name="revocation">Why, for the browser to learn, and by whom, for the record; <see langword="null"/> for "revoked", by nobody in particular.</param>
     /// <param name="cancellationToken">Stops after the batch at hand.</param>
     /// <returns>How many were ended.</returns>
-    Task<long> RevokeAllAsync(string userId, string? exceptSessionId = null, CancellationToken cancellationToken = default);
+    Task<long> RevokeAllAsync(string userId, string? exceptSessionId = null, SessionRevocation? revocation = null, CancellationToken cancellationToken = default);
 
     /// <summary>Ends all sessions of all users, in bounded batches: for an incident. Anonymous sessions stay.</summary>
     /// <param name="progress">Told after each batch; may be <see langword="null"/>.</param>

@@ -70,6 +70,9 @@ internal sealed class RequestSignIn(string scheme)
     /// <summary>The number of its ticket, as far as that was looked at.</summary>
     public string? Number { get; set; }
 
+    /// <summary>Why its session had ended; null if it had not, or nobody knows.</summary>
+    public SessionEndReason? EndReason { get; set; }
+
     /// <summary>The ticket slides in this request.</summary>
     public bool IsRenewed { get; set; }
 }

@@ -73,7 +73,13 @@ internal sealed partial class UserBinding
                 return BindOutcome.NotStored;
             }
 
-            return await EnterAsync(session, bond, former, cancellationToken).ConfigureAwait(false);
+            var outcome = await EnterAsync(session, bond, former, cancellationToken).ConfigureAwait(false);
+            if (outcome == BindOutcome.Bound)
+            {
+                AddOns.SignedIn(session.Identity.Id, bond.UserId, HowOf(bond));
+            }
+
+            return outcome;
         }
         catch (Exception exception) when (RedisAway.Explains(exception))
         {
@@ -86,6 +92,13 @@ internal sealed partial class UserBinding
             session.Keep(this, new Binding());
         }
     }
+
+    private static string HowOf(UserBond bond) => (bond switch
+    {
+        { IsSignIn: false } => "bound",
+        { Continues: true } => "ticket written again",
+        _ => "signed in",
+    }) + (bond.Scheme is { } scheme ? $", scheme {scheme}" : "");
 
     private static Task StoreAsync(RedisSession session, UserBond bond, string? revocation, CancellationToken cancellationToken)
     {
@@ -110,7 +123,7 @@ internal sealed partial class UserBinding
         // Noted before the browser is answered: whoever revokes everyone finds the user from here on.
         var noted = index.NoteActivityAsync(userId, session.Life);
         noted.Observe();
-        var outcome = await session.InTimeAsync(index.EnterNewAsync(userId, EntryOf(session, session.Stored!), former), cancellationToken).ConfigureAwait(false);
+        var (outcome, revocation) = await session.InTimeAsync(index.EnterNewAsync(userId, EntryOf(session, session.Stored!), former), cancellationToken).ConfigureAwait(false);
         if (outcome == EnterOutcome.Entered)
         {
             await session.InTimeAsync(noted, cancellationToken).ConfigureAwait(false);
@@ -127,7 +140,8 @@ internal sealed partial class UserBinding
             _ = index.SendAsync(noted);
         }
 
-        await session.DestroyAsync(cancellationToken).ConfigureAwait(false);
+        var reason = revocation?.Reason ?? (outcome == EnterOutcome.Full ? SessionEndReason.Evicted : SessionEndReason.Revoked);
+        await session.DestroyAsync(reason, cancellationToken).ConfigureAwait(false);
         return outcome == EnterOutcome.Full ? throw LimitReached(session.Identity.Id, userId) : BindOutcome.Revoked;
     }
 
@@ -135,14 +149,14 @@ internal sealed partial class UserBinding
     private async Task ReserveAsync(string userId, UserEntry entry, Guid? former)
     {
         if (index.Options is not { MaxSessionsPerUser: not null, LimitBehavior: SessionLimitBehavior.RejectNew }
-            || await index.EnterNewAsync(userId, entry, former).ConfigureAwait(false) != EnterOutcome.Full)
+            || (await index.EnterNewAsync(userId, entry, former).ConfigureAwait(false)).Outcome != EnterOutcome.Full)
         {
             return;
         }
 
         // Full; but are they all alive?
         await index.HealAsync(userId).ConfigureAwait(false);
-        if (await index.EnterNewAsync(userId, entry, former).ConfigureAwait(false) == EnterOutcome.Full)
+        if ((await index.EnterNewAsync(userId, entry, former).ConfigureAwait(false)).Outcome == EnterOutcome.Full)
         {
             throw LimitReached(entry.Id, userId);
         }

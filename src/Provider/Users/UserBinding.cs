@@ -136,6 +136,11 @@ internal sealed partial class UserBinding(
 
         if (created)
         {
+            if (session.StateOf<Binding>(this) is { Creator: { } creator })
+            {
+                AddOns.SignedIn(session.Identity.Id, userId, HowOf(creator));
+            }
+
             _ = index.SendAsync(index.EnterNewOrEndAsync(userId, EntryOf(session, session.Stored)), index.NoteActivityAsync(userId, session.Life));
         }
         else if (delta.ChangesTimeouts)
@@ -166,12 +171,12 @@ internal sealed partial class UserBinding(
             return true;
         }
 
-        if (await index.RefreshAsync(userId, EntryOf(session, moved), oldId).ConfigureAwait(false) != EnterOutcome.Revoked)
+        if (await index.RefreshAsync(userId, EntryOf(session, moved), oldId).ConfigureAwait(false) is not { Outcome: EnterOutcome.Revoked, Revocation: { } revocation })
         {
             return true;
         }
 
-        await index.EndAsync(userId, oldId.ToString()).ConfigureAwait(false);
+        await index.EndAsync(userId, oldId.ToString(), revocation).ConfigureAwait(false);
         return false;
     }
 

@@ -21,6 +21,7 @@ namespace RedisSessions.Users;
 /// </summary>
 internal sealed class UserIndex(
     RedisConnection connection,
+    SessionHash hash,
     SessionTimeouts timeouts,
     SessionKeys keys,
     IOptions<UserIndexOptions> options,
@@ -32,6 +33,8 @@ internal sealed class UserIndex(
 
     // As long as a cookie lives in a browser.
     private static readonly TimeSpan LongestTicket = TimeSpan.FromDays(400);
+
+    private static readonly SessionRevocation Evicted = new(SessionEndReason.Evicted);
 
     public UserIndexOptions Options => options.Value;
 
@@ -70,45 +73,45 @@ internal sealed class UserIndex(
     }
 
     /// <summary>From here on no session enters that was begun before, but those that are spared.</summary>
-    public Task MarkRevokedAsync(string userId, IEnumerable<Guid> spared)
+    public Task MarkRevokedAsync(string userId, IEnumerable<Guid> spared, SessionEndReason reason)
     {
         // As long as any session of the user may live that the index does not know.
         var ttl = (Options.ActivityRetention > timeouts.IdleTimeout ? Options.ActivityRetention : timeouts.IdleTimeout) + TimeSpan.FromHours(1);
         return EvaluateAsync(
             UserIndexScripts.MarkRevoked,
             KeysOf(userId),
-            [UserIndexScripts.NewRevocation(Ticks), (long)ttl.TotalMilliseconds, .. spared.Select(static id => (RedisValue)id.ToString())]);
+            [UserIndexScripts.NewRevocation(Ticks, reason), (long)ttl.TotalMilliseconds, .. spared.Select(static id => (RedisValue)id.ToString())]);
     }
 
     /// <summary>Enters a new session within the limit and ends those that had to go for it, unless new ones are rejected.</summary>
-    public Task<EnterOutcome> EnterNewAsync(string userId, UserEntry entry, Guid? former) =>
+    public Task<Entering> EnterNewAsync(string userId, UserEntry entry, Guid? former) =>
         EnterAsync(userId, entry, former, Options.MaxSessionsPerUser ?? 0);
 
     /// <summary>
     /// Enters a session that is in use. Only a new session makes others go: this is sent without being waited for, and may
     /// arrive after the session itself has ended.
     /// </summary>
-    public Task<EnterOutcome> RefreshAsync(string userId, UserEntry entry, Guid? former = null) => EnterAsync(userId, entry, former, limit: 0);
+    public Task<Entering> RefreshAsync(string userId, UserEntry entry, Guid? former = null) => EnterAsync(userId, entry, former, limit: 0);
 
     /// <summary>As <see cref="RefreshAsync"/>, and ends a session that must not enter any more.</summary>
     public async Task RefreshOrEndAsync(string userId, UserEntry entry)
     {
-        if (await RefreshAsync(userId, entry).ConfigureAwait(false) == EnterOutcome.Revoked)
+        if (await RefreshAsync(userId, entry).ConfigureAwait(false) is { Outcome: EnterOutcome.Revoked, Revocation: { } revocation })
         {
-            await EndAsync(userId, entry.Id.ToString()).ConfigureAwait(false);
+            await EndAsync(userId, entry.Id.ToString(), revocation).ConfigureAwait(false);
         }
     }
 
     /// <summary>As <see cref="EnterNewAsync"/>, and ends a session that must not enter.</summary>
     public async Task EnterNewOrEndAsync(string userId, UserEntry entry)
     {
-        if (await EnterNewAsync(userId, entry, former: null).ConfigureAwait(false) != EnterOutcome.Entered)
+        if (await EnterNewAsync(userId, entry, former: null).ConfigureAwait(false) is { Outcome: not EnterOutcome.Entered } refused)
         {
-            await EndAsync(userId, entry.Id.ToString()).ConfigureAwait(false);
+            await EndAsync(userId, entry.Id.ToString(), refused.Revocation ?? Evicted).ConfigureAwait(false);
         }
     }
 
-    private async Task<EnterOutcome> EnterAsync(string userId, UserEntry entry, Guid? former, int limit)
+    private async Task<Entering> EnterAsync(string userId, UserEntry entry, Guid? former, int limit)
     {
         for (var round = 0; ; round++)
         {
@@ -116,14 +119,19 @@ internal sealed class UserIndex(
             var arguments = UserIndexScripts.EnterArguments(Now, EndOf(entry.Life), entry, former, limit, rejects, isPatient: round < MostRounds);
             var reply = await EvaluateAsync(UserIndexScripts.Enter, KeysOf(userId), arguments).ConfigureAwait(false);
             var (outcome, ids) = UserIndexScripts.EnterReply(reply);
+            if (outcome == EnterOutcome.Revoked)
+            {
+                return new Entering(outcome, new SessionRevocation(UserIndexScripts.ReasonOf((string)ids[0]!)));
+            }
+
             if (outcome != EnterOutcome.Overdue)
             {
                 foreach (var id in ids)
                 {
-                    await EndAsync(userId, (string)id!).ConfigureAwait(false);
+                    await EndAsync(userId, (string)id!, Evicted).ConfigureAwait(false);
                 }
 
-                return outcome;
+                return new Entering(outcome);
             }
 
             await LookAfterAsync(userId, ids).ConfigureAwait(false);
@@ -137,23 +145,30 @@ internal sealed class UserIndex(
         ids.Length == 0 ? Task.CompletedTask : EvaluateAsync(UserIndexScripts.Remove, KeysOf(userId), [Now, .. ids]);
 
     /// <summary>Ends one session, if it is the user's, and then removes its entry.</summary>
-    public async Task<RevokeResult> EndAsync(string userId, string sessionId)
+    public async Task<RevokeResult> EndAsync(string userId, string sessionId, SessionRevocation revocation)
     {
-        var result = await RevokeHashAsync(userId, sessionId).ConfigureAwait(false);
+        var result = await RevokeHashAsync(userId, sessionId, revocation).ConfigureAwait(false);
         await RemoveAsync(userId, sessionId).ConfigureAwait(false);
         return result;
     }
 
     /// <summary>Deletes a session's hash, if it is the user's, and tells that.</summary>
-    public async Task<RevokeResult> RevokeHashAsync(string userId, string sessionId)
+    public async Task<RevokeResult> RevokeHashAsync(string userId, string sessionId, SessionRevocation revocation)
     {
-        var result = (RevokeResult)(int)await EvaluateAsync(UserIndexScripts.Revoke, [SessionKey(sessionId)], [userId]).ConfigureAwait(false);
-        if (result == RevokeResult.Revoked && Guid.TryParse(sessionId, out var id))
+        if (!Guid.TryParse(sessionId, out var id))
         {
-            AddOns.Revoked(userId, id);
+            // Somebody else's entry: no session has such an id.
+            return RevokeResult.NotFound;
         }
 
-        return result;
+        var reply = await hash.EndAsync(id, revocation.Reason, userId).ConfigureAwait(false);
+        if (reply.Ended is null)
+        {
+            return reply.IsAnothers ? RevokeResult.BelongsToAnother : RevokeResult.NotFound;
+        }
+
+        AddOns.Revoked(userId, id, revocation);
+        return RevokeResult.Revoked;
     }
 
     /// <summary>Notes a session that lives longer than its entry says.</summary>
@@ -248,7 +263,7 @@ internal sealed class UserIndex(
 
         foreach (var id in (RedisValue[])(await EvaluateAsync(UserIndexScripts.Prolong, KeysOf(userId), [.. alive]).ConfigureAwait(false))!)
         {
-            await EndAsync(userId, (string)id!).ConfigureAwait(false);
+            await EndAsync(userId, (string)id!, Evicted).ConfigureAwait(false);
         }
     }
 

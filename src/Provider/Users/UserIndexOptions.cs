@@ -71,6 +71,13 @@ public sealed class UserIndexOptions
     /// </summary>
     public TimeSpan RefreshInterval { get; set; } = TimeSpan.FromMinutes(1);
 
+    /// <summary>
+    /// The parameter of the query by which cookie authentication's redirect to the sign-in page says why the sign-in ended: with
+    /// <c>"ended"</c>, <c>?ended=evicted</c>; the values are <c>expired</c>, <c>signed-out</c>, <c>revoked</c>, <c>evicted</c>, <c>mismatch</c> and
+    /// <c>credentials-changed</c>. For a text on that page and nothing else: anybody can write such a link. <see langword="null"/>, the default, for none.
+    /// </summary>
+    public string? EndedParameter { get; set; }
+
     /// <summary>For how long a user without sessions is remembered as having been active. At least 1 hour. Default 30 days.</summary>
     public TimeSpan ActivityRetention { get; set; } = TimeSpan.FromDays(30);
 

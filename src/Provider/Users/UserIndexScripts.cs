@@ -1,5 +1,6 @@
 using System.Globalization;
 using RedisSessions.Redis;
+using RedisSessions.Storage;
 using StackExchange.Redis;
 
 namespace RedisSessions.Users;
@@ -20,6 +21,9 @@ internal static class UserIndexScripts
 {
     /// <summary>The field of the revocation.</summary>
     public const string RevokedAt = "at";
+
+    // Written like a revocation, for a session that its user's next sign-in made go.
+    private const string Evicted = "--evicted";
 
     // How many entries past their time one reader looks after.
     private const string MostOverdue = "100";
@@ -54,12 +58,12 @@ internal static class UserIndexScripts
         local latest = redis.call('HGET', revoked, '{{RevokedAt}}')
         if latest and latest ~= revocation then
           if redis.call('HEXISTS', revoked, id) == 0 then
-            if former == '' or redis.call('HEXISTS', revoked, former) == 0 then return {'{{nameof(EnterOutcome.Revoked)}}'} end
+            if former == '' or redis.call('HEXISTS', revoked, former) == 0 then return {'{{nameof(EnterOutcome.Revoked)}}', latest} end
             redis.call('HSET', revoked, id, '')
           end
         end
         local known = redis.call('ZSCORE', over, id)
-        if known and tonumber(known) == 0 then return {'{{nameof(EnterOutcome.Revoked)}}'} end
+        if known and tonumber(known) == 0 then return {'{{nameof(EnterOutcome.Revoked)}}', '{{Evicted}}'} end
         local reply = {'{{nameof(EnterOutcome.Entered)}}'}
         if limit > 0 and not redis.call('ZSCORE', used, id) then
           local surplus = redis.call('ZCARD', used) + 1 - limit
@@ -173,8 +177,13 @@ internal static class UserIndexScripts
         return 1
         """);
 
-    /// <summary>A fresh revocation: when, in UTC ticks, for a millisecond is long, and something that no other has.</summary>
-    public static string NewRevocation(long ticks) => string.Create(CultureInfo.InvariantCulture, $"{ticks}-{Random.Shared.NextInt64():x}");
+    /// <summary>A fresh revocation: when, in UTC ticks, for a millisecond is long, something that no other has, and why.</summary>
+    public static string NewRevocation(long ticks, SessionEndReason reason) =>
+        string.Create(CultureInfo.InvariantCulture, $"{ticks}-{Random.Shared.NextInt64():x}-{SessionEnding.NameOf(reason)}");
+
+    /// <summary>Why a revocation was made.</summary>
+    public static SessionEndReason ReasonOf(string revocation) =>
+        revocation.Split('-', 3) is [_, _, var reason] ? SessionEnding.Parse(reason) : SessionEndReason.Revoked;
 
     /// <summary>When a revocation was made, in UTC ticks.</summary>
     public static long TimeOf(string revocation) =>
@@ -189,17 +198,6 @@ internal static class UserIndexScripts
           redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
         end
         if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
-        return 1
-        """);
-
-    /// <summary>
-    /// On the session's own hash: deletes it if it belongs to the user. ARGV: user id. Answers <see cref="RevokeResult"/>.
-    /// </summary>
-    public static RedisScript Revoke { get; } = new(
-        $"""
-        if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-        if redis.call('HGET', KEYS[1], '{UserFields.UserId}') ~= ARGV[1] then return 2 end
-        redis.call('DEL', KEYS[1])
         return 1
         """);
 
@@ -220,6 +218,9 @@ internal static class UserIndexScripts
 /// <param name="Life">Its idle timeout.</param>
 /// <param name="Revocation">Its user's revocation when it was begun; null if there was none.</param>
 internal readonly record struct UserEntry(Guid Id, TimeSpan Life, string? Revocation);
+
+/// <summary>What became of entering a session, and where it must not enter, why.</summary>
+internal readonly record struct Entering(EnterOutcome Outcome, SessionRevocation? Revocation = null);
 
 /// <summary>What became of entering a session.</summary>
 internal enum EnterOutcome

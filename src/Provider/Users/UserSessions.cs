@@ -19,6 +19,7 @@ internal sealed class UserSessions(
     IHttpContextAccessor contexts) : IUserSessions
 {
     private const int BatchSize = 500;
+    private static readonly SessionRevocation Unsaid = new();
 
     // The order in which Describe reads them.
     private static readonly RedisValue[] Described =
@@ -119,22 +120,24 @@ internal sealed class UserSessions(
         return UserIndexOptions.Normalize(userId);
     }
 
-    public async Task<RevokeResult> RevokeAsync(string userId, string sessionId, CancellationToken cancellationToken)
+    public async Task<RevokeResult> RevokeAsync(string userId, string sessionId, SessionRevocation? revocation, CancellationToken cancellationToken)
     {
         userId = Checked(userId);
         ArgumentException.ThrowIfNullOrEmpty(sessionId);
+        revocation ??= Unsaid;
         return SessionId.TryParse(sessionId, out var id)
-            ? await index.EndAsync(userId, id.ToString()).WaitAsync(cancellationToken).ConfigureAwait(false)
+            ? await index.EndAsync(userId, id.ToString(), revocation).WaitAsync(cancellationToken).ConfigureAwait(false)
             : RevokeResult.NotFound;
     }
 
-    public async Task<long> RevokeAllAsync(string userId, string? exceptSessionId, CancellationToken cancellationToken)
+    public async Task<long> RevokeAllAsync(string userId, string? exceptSessionId, SessionRevocation? revocation, CancellationToken cancellationToken)
     {
         userId = Checked(userId);
+        revocation ??= Unsaid;
         var spared = SparedBy(exceptSessionId);
 
         // First: what enters from here on was begun after this, and what entered before is found below.
-        await index.MarkRevokedAsync(userId, spared).WaitAsync(cancellationToken).ConfigureAwait(false);
+        await index.MarkRevokedAsync(userId, spared, revocation.Reason).WaitAsync(cancellationToken).ConfigureAwait(false);
         long revoked = 0;
         var kept = 0;
         while (true)
@@ -147,7 +150,7 @@ internal sealed class UserSessions(
 
             var batch = Array.FindAll(ids, id => !Guid.TryParse((string)id!, out var guid) || !spared.Contains(guid));
             kept += ids.Length - batch.Length;
-            var results = await Task.WhenAll(Array.ConvertAll(batch, id => index.RevokeHashAsync(userId, (string)id!)))
+            var results = await Task.WhenAll(Array.ConvertAll(batch, id => index.RevokeHashAsync(userId, (string)id!, revocation)))
                 .WaitAsync(cancellationToken).ConfigureAwait(false);
             foreach (var result in results)
             {
@@ -191,7 +194,7 @@ internal sealed class UserSessions(
             var sinceReport = 0;
             await foreach (var entry in database.SortedSetScanAsync(index.ShardKey(shard), pageSize: BatchSize).WithCancellation(cancellationToken).ConfigureAwait(false))
             {
-                var sessions = await RevokeAllAsync(entry.Element!, null, cancellationToken).ConfigureAwait(false);
+                var sessions = await RevokeAllAsync(entry.Element!, null, null, cancellationToken).ConfigureAwait(false);
                 total = new RevokeEveryoneProgress(total.Users + (sessions > 0 ? 1 : 0), total.Sessions + sessions);
                 if (++sinceReport % BatchSize == 0)
                 {

@@ -3,6 +3,8 @@ using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Authorization.Policy;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
+using RedisSessions.Sessions;
 
 namespace RedisSessions.Security.RecentSignIn;
 
@@ -18,9 +20,21 @@ internal sealed class RecentSignInEvaluator(IPolicyEvaluator inner) : IPolicyEva
     public async Task<PolicyAuthorizationResult> AuthorizeAsync(AuthorizationPolicy policy, AuthenticateResult authenticationResult, HttpContext context, object? resource)
     {
         var result = await inner.AuthorizeAsync(policy, authenticationResult, context, resource).ConfigureAwait(false);
-        return result is { Forbidden: true, AuthorizationFailure: { FailCalled: false } failure } && IsOnlyTooOld(failure)
-            ? PolicyAuthorizationResult.Challenge()
-            : result;
+        if (result is { Forbidden: true, AuthorizationFailure: { } failure } && failure.FailedRequirements.Any(static requirement => requirement is RecentSignInRequirement))
+        {
+            Report(context);
+            return !failure.FailCalled && IsOnlyTooOld(failure) ? PolicyAuthorizationResult.Challenge() : result;
+        }
+
+        return result;
+    }
+
+    private static void Report(HttpContext context)
+    {
+        var services = context.RequestServices;
+        var session = services.GetRequiredService<RedisSessionStore>().Find(context);
+        var userId = services.GetRequiredService<IOptions<UserIndexOptions>>().Value.GetUserId(context.User);
+        services.GetRequiredService<SecurityEvents>().Report(SessionSecurityEventKind.StepUpRefused, session?.Identity.Id, userId);
     }
 
     private static bool IsOnlyTooOld(AuthorizationFailure failure)

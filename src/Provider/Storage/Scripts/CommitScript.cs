@@ -69,6 +69,7 @@ internal static class CommitScript
         if not version then
           created = creation
           redis.call('HSET', key, '{{FieldNames.Created}}', created)
+          if KEYS[2] then redis.call('DEL', KEYS[2]) end
         end
         local first_piece = math.min(last_set, {{header + 4000}})
         redis.call('HSET', key, '{{FieldNames.Version}}', next_version, unpack(ARGV, first_set, first_piece))
@@ -93,9 +94,10 @@ internal static class CommitScript
     /// <param name="codec">Null where values are stored as they are.</param>
     /// <param name="bound">What the session may hold afterwards; null for no limit.</param>
     /// <param name="seal">What makes all of it one afterwards; null where there is no codec.</param>
+    /// <param name="markKey">What says why the session before it ended, and goes where this creates another; null for nothing.</param>
     public static RedisScript.Call Begin(
-        IDatabase database, string key, SlideTimes times, Expected expected, long version, long creation, SessionDelta delta, FieldCodec? codec, CommitBound? bound = null, byte[]? seal = null) =>
-        (bound is null ? Script : BoundedScript).Begin(database, [key], Arguments(key, times, expected, version, creation, delta, codec, bound, seal));
+        IDatabase database, string key, SlideTimes times, Expected expected, long version, long creation, SessionDelta delta, FieldCodec? codec, CommitBound? bound = null, byte[]? seal = null, string? markKey = null) =>
+        (bound is null ? Script : BoundedScript).Begin(database, markKey is null ? [key] : [key, markKey], Arguments(key, times, expected, version, creation, delta, codec, bound, seal));
 
     private static RedisValue[] Arguments(
         string key, SlideTimes times, Expected expected, long version, long creation, SessionDelta delta, FieldCodec? codec, CommitBound? bound, byte[]? seal)

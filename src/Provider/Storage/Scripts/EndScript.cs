@@ -4,24 +4,43 @@ using StackExchange.Redis;
 namespace RedisSessions.Storage.Scripts;
 
 /// <summary>
-/// Ends a session that is known by its id alone, and says whose it was: in one step, so that of two who end it one is told so. What is
-/// no hash is deleted as well.
+/// Ends a session, and says whose it was: in one step, so that of two who end it one is told so. What is no hash is deleted as well.
+/// Leaves a mark beside it that says why, for its browser to learn: first, so that a user of Redis who may not write it loses nothing
+/// half-way. The mark holds the reason alone, and nothing that loads a session looks at it.
 /// </summary>
 internal static class EndScript
 {
+    private const int Another = 2;
+
     private static readonly RedisScript Script = new(
         $$"""
-        if redis.call('EXISTS', KEYS[1]) == 0 then return false end
-        local said = redis.pcall('HMGET', KEYS[1], '{{FieldNames.Created}}', '{{FieldNames.UserId}}')
-        redis.call('DEL', KEYS[1])
-        if said['err'] then return {'', ''} end
+        local key, mark = KEYS[1], KEYS[2]
+        local reason, kept, owner = ARGV[1], ARGV[2], ARGV[3]
+        if redis.call('EXISTS', key) == 0 then return 0 end
+        local said = redis.pcall('HMGET', key, '{{FieldNames.Created}}', '{{FieldNames.UserId}}')
+        if said['err'] then said = {} end
+        if owner ~= '' and said[2] ~= owner then return 2 end
+        if kept ~= '0' then redis.call('SET', mark, reason, 'PX', kept) end
+        redis.call('DEL', key)
         return {said[1] or '', said[2] or ''}
         """);
 
-    public static RedisScript.Call Begin(IDatabase database, string key) => Script.Begin(database, [key], []);
+    /// <param name="database">The connection.</param>
+    /// <param name="key">The session's key.</param>
+    /// <param name="markKey">The mark's key, in the same slot.</param>
+    /// <param name="reason">Why it ends.</param>
+    /// <param name="kept">How long the mark stays; zero for none.</param>
+    /// <param name="owner">Whose it must be; null for whoever's.</param>
+    public static RedisScript.Call Begin(IDatabase database, string key, string markKey, SessionEndReason reason, TimeSpan kept, string? owner) =>
+        Script.Begin(database, [key, markKey], [SessionEnding.NameOf(reason), (long)kept.TotalMilliseconds, owner ?? ""]);
 
-    /// <returns><see langword="null"/> if there was none.</returns>
-    public static EndedSession? Reply(RedisResult reply, Guid id) => reply.IsNull
-        ? null
-        : new EndedSession(id, ((RedisValue)reply[0]).TryParse(out long created) ? created : null, (string?)reply[1] is { Length: > 0 } user ? user : null);
+    public static EndReply Reply(RedisResult reply, Guid id) => reply.Length < 0
+        ? new EndReply(null, (int)reply == Another)
+        : new EndReply(
+            new EndedSession(id, ((RedisValue)reply[0]).TryParse(out long created) ? created : null, (string?)reply[1] is { Length: > 0 } user ? user : null),
+            IsAnothers: false);
 }
+
+/// <param name="Ended">The session that ended; null if none did.</param>
+/// <param name="IsAnothers">There is one, and it is not the owner's: it lives on.</param>
+internal readonly record struct EndReply(EndedSession? Ended, bool IsAnothers);
