@@ -34,7 +34,7 @@ internal sealed class SessionLoad
     private long _importedVersion;
     private bool _importCreated;
     private FormerConfirmation? _confirmation;
-    private Task<DeleteReply>? _withdrawal;
+    private RedisScript.Call? _withdrawal;
     private bool _isMeasured;
     private bool _hasEnded;
 
@@ -86,7 +86,7 @@ internal sealed class SessionLoad
 
     /// <summary>A task of the client's own on a live connection.</summary>
     public Task Pending =>
-        _withdrawal ?? _confirmation?.Pending ?? _import?.Pending ?? _query?.Pending ?? _read?.Pending ?? (Task?)_connecting ?? Task.CompletedTask;
+        _withdrawal?.Pending ?? _confirmation?.Pending ?? _import?.Pending ?? _query?.Pending ?? _read?.Pending ?? (Task?)_connecting ?? Task.CompletedTask;
 
     public void Fail(Exception exception)
     {
@@ -123,9 +123,12 @@ internal sealed class SessionLoad
     {
         if (_withdrawal is { } withdrawal)
         {
-            _withdrawal = null;
-            withdrawal.GetAwaiter().GetResult();
-            Read(_database!, copy: null);
+            if (withdrawal.TryEnd(out _))
+            {
+                _withdrawal = null;
+                Read(_database!, copy: null);
+            }
+
             return false;
         }
 
@@ -224,7 +227,7 @@ internal sealed class SessionLoad
             return false;
         }
 
-        _withdrawal = _store.Hash.WithdrawAsync(_identity.Id, _reply.Session!.Version);
+        _withdrawal = _store.Hash.BeginWithdraw(_database!, _identity.Id, _reply.Session!.Version);
         return true;
     }
 

@@ -283,17 +283,16 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
     }
 
     /// <summary>Deletes a session that moved to another id, if nobody changed it since it was read.</summary>
-    public Task<DeleteReply> DeleteAtVersionAsync(Guid id, long version) => DeleteAtVersionAsync(id, version, MovedFor);
-
-    /// <summary>Deletes a session that should not have been written, if nobody changed it since.</summary>
-    public Task<DeleteReply> WithdrawAsync(Guid id, long version) => DeleteAtVersionAsync(id, version, TimeSpan.Zero);
-
-    private async Task<DeleteReply> DeleteAtVersionAsync(Guid id, long version, TimeSpan markedFor)
+    public async Task<DeleteReply> DeleteAtVersionAsync(Guid id, long version)
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        var call = DeleteAtVersionScript.Begin(database, keys.Session(id), keys.Moved(id), version, markedFor);
+        var call = DeleteAtVersionScript.Begin(database, keys.Session(id), keys.Moved(id), version, MovedFor);
         return DeleteAtVersionScript.Reply(await call.EndAsync().ConfigureAwait(false));
     }
+
+    /// <summary>Begins to delete a session that should not have been written, if nobody changed it since; for who cannot await.</summary>
+    public RedisScript.Call BeginWithdraw(IDatabase database, Guid id, long version) =>
+        DeleteAtVersionScript.Begin(database, keys.Session(id), keys.Moved(id), version, markedFor: TimeSpan.Zero);
 
     /// <summary>Deletes what is no session of anybody's: nobody is to learn why it ended.</summary>
     /// <returns>Whether there was one.</returns>

@@ -33,6 +33,27 @@ public abstract class ReviewMigrationTests(RedisServer server) : MigrationTest(s
     }
 
     [Fact]
+    public async Task What_was_read_before_a_session_was_destroyed_and_imported_after_that_is_withdrawn()
+    {
+        using var held = new HeldRedis(Server.Address);
+        var browser = new Browser(await StartOldAsync());
+        await browser.GetAsync("/set/a/old");
+        var site = await StartNewAsync();
+        var slow = await StartNewAsync(redis: held.Address);
+        site.TakeOver(browser);
+        var other = browser.Copy();
+        var planted = browser.Copy();
+        slow.TakeOver(other);
+        var reached = held.HoldAsync(IsScript);
+        var late = other.GetAsync("/get/a");
+        await reached;
+        await browser.GetAsync("/destroy");
+        held.Release();
+        Assert.Equal("", await late);
+        Assert.Equal("", await planted.GetAsync("/keys"));
+    }
+
+    [Fact]
     public async Task The_old_id_is_not_imported_again_while_it_is_regenerated_away()
     {
         using var held = new HeldRedis(Server.Address);
