@@ -73,6 +73,15 @@ internal sealed partial class UserBinding
                 return BindOutcome.NotStored;
             }
 
+            if (session.Stored.GetMetadata(UserFields.Origin) is { } origin
+                && Providers is { } providers
+                && !await session.InTimeAsync(providers.EnterAsync(session.Identity.Id, session.Life, origin), cancellationToken).ConfigureAwait(false))
+            {
+                // Its provider has ended it while it was under way.
+                await session.DestroyAsync(cancellationToken).ConfigureAwait(false);
+                return BindOutcome.Revoked;
+            }
+
             return await EnterAsync(session, bond.UserId, former, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception exception) when (RedisAway.Explains(exception))
@@ -87,10 +96,15 @@ internal sealed partial class UserBinding
         }
     }
 
-    private static Task StoreAsync(RedisSession session, UserBond bond, string? revocation, CancellationToken cancellationToken)
+    private Task StoreAsync(RedisSession session, UserBond bond, string? revocation, CancellationToken cancellationToken)
     {
         Write(session.SetMetadata, session.Context, bond, revocation);
         RememberedSession.Write(session, bond.Persistence);
+        if (Providers?.OriginOf(bond.Principal, bond.BegunAt ?? index.Ticks) is var origin && origin != session.GetMetadata(UserFields.Origin))
+        {
+            session.SetMetadata(UserFields.Origin, origin);
+        }
+
         if (session.GetMetadata(UserFields.Ticket) is not null)
         {
             // That of the sign-in before.
