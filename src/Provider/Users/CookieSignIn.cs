@@ -63,6 +63,7 @@ internal sealed class CookieSignIn(
                 Continues = isPaired && session.GetMetadata(UserFields.UserId) == userId,
                 Ends = Options.EndSignInWithSession ? context.Properties.ExpiresUtc?.ToUnixTimeMilliseconds() : null,
                 Persistence = Persistence.Of(context.Properties, index.Now),
+                Principal = context.Principal,
             };
             var outcome = await binding.BindAsync(session, bond, http.RequestAborted).ConfigureAwait(false);
             ticket.Number = number;
@@ -271,6 +272,7 @@ internal sealed class CookieSignIn(
             SignedInAt = signedInAt,
             BegunAt = ticket.UnboundSince ?? issuedAt?.UtcTicks ?? 0,
             Ends = EndOf(context),
+            Principal = context.Principal,
             Persistence = Persistence.Of(context.Properties, index.Now) is { } persistence ? persistence with { Ends = EndOf(context) ?? persistence.Ends } : null,
         };
         var isSettled = false;

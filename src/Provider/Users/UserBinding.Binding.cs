@@ -73,6 +73,15 @@ internal sealed partial class UserBinding
                 return BindOutcome.NotStored;
             }
 
+            if (session.Stored.GetMetadata(UserFields.Origin) is { } origin
+                && Providers is { } providers
+                && !await session.InTimeAsync(providers.EnterAsync(session.Identity.Id, session.Life, origin), cancellationToken).ConfigureAwait(false))
+            {
+                // Its provider has ended it while it was under way.
+                await session.DestroyAsync(SessionEndReason.SignedOut, cancellationToken).ConfigureAwait(false);
+                return BindOutcome.Revoked;
+            }
+
             var outcome = await EnterAsync(session, bond, former, cancellationToken).ConfigureAwait(false);
             if (outcome == BindOutcome.Bound)
             {
@@ -100,10 +109,15 @@ internal sealed partial class UserBinding
         _ => "signed in",
     }) + (bond.Scheme is { } scheme ? $", scheme {scheme}" : "");
 
-    private static Task StoreAsync(RedisSession session, UserBond bond, string? revocation, CancellationToken cancellationToken)
+    private Task StoreAsync(RedisSession session, UserBond bond, string? revocation, CancellationToken cancellationToken)
     {
         Write(session.SetMetadata, session.Context, bond, revocation);
         RememberedSession.Write(session, bond.Persistence);
+        if (Providers?.OriginOf(bond.Principal, bond.BegunAt ?? index.Ticks) is var origin && origin != session.GetMetadata(UserFields.Origin))
+        {
+            session.SetMetadata(UserFields.Origin, origin);
+        }
+
         if (session.GetMetadata(UserFields.Ticket) is not null)
         {
             // That of the sign-in before.

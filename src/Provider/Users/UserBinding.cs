@@ -20,6 +20,9 @@ internal sealed partial class UserBinding(
     // Not a constructor argument: this is part of it.
     private SessionAddOns AddOns => services.GetRequiredService<SessionAddOns>();
 
+    // Where AddProviderSessions was called.
+    private ProviderIndex? Providers => services.GetService<ProviderIndex>();
+
     public override SessionAddOnOrder Order => SessionAddOnOrder.Owner;
 
     public override bool NeedsEndpointTurn => true;

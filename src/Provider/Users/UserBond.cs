@@ -1,3 +1,5 @@
+using System.Security.Claims;
+
 namespace RedisSessions.Users;
 
 /// <summary>What binds a session to a user.</summary>
@@ -13,6 +15,9 @@ internal sealed record UserBond(string? UserId, string? Scheme)
 
     /// <summary>When the sign-in's ticket expires, and the session with it, Unix milliseconds; null for not with it.</summary>
     public long? Ends { get; init; }
+
+    /// <summary>Who signs in, for what else is known of that; null for what is no sign-in.</summary>
+    public ClaimsPrincipal? Principal { get; init; }
 
     /// <summary>How a persistent sign-in is remembered; null for one that ends with the browser.</summary>
     public Persistence? Persistence { get; init; }

@@ -27,6 +27,9 @@ internal static class UserFields
     /// <summary>The sign-in's ticket, protected, where it is kept in its session.</summary>
     public const string Ticket = "@t";
 
+    /// <summary>The sign-in at an identity provider that it was begun with: see <see cref="ProviderIndex"/>.</summary>
+    public const string Origin = "@o";
+
     public const string SignInAddress = "@sa";
     public const string SignInUserAgent = "@sb";
     public const string Address = "@na";

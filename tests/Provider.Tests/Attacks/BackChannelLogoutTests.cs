@@ -1,0 +1,326 @@
+using System.Net;
+using System.Security.Claims;
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.IdentityModel.JsonWebTokens;
+using Microsoft.IdentityModel.Protocols;
+using Microsoft.IdentityModel.Protocols.OpenIdConnect;
+using Microsoft.IdentityModel.Tokens;
+using RedisSessions.BackChannelLogout;
+
+namespace RedisSessions.Tests.Attacks;
+
+/// <summary>A provider's logout token ends what it names, and nothing that is not such a token, of this provider, for this client, ends anything.</summary>
+public sealed class BackChannelLogoutTests(InProcessGarnet server) : AttackTest(server)
+{
+    private const string Issuer = "https://idp.example";
+    private const string Client = "shop";
+    private const string LogoutEvent = "http://schemas.openid.net/event/backchannel-logout";
+    private const string Path = "/signout-oidc-backchannel";
+    private static readonly RsaSecurityKey Key = NewKey("k1");
+
+    private static RsaSecurityKey NewKey(string id) => new(RSA.Create(2048)) { KeyId = id };
+
+    private Task<Site> StartFederatedAsync(Action<BackChannelLogoutOptions>? options = null, string? redis = null, IConfigurationManager<OpenIdConnectConfiguration>? manager = null) => StartAsync(
+        app =>
+        {
+            CookieSite.Map(app);
+            app.MapGet("/idp/{sub}/{sid}", (HttpContext context, string sub, string sid) => context.SignInAsync(PrincipalOf(Issuer, sub, sid)));
+            app.MapGet("/other-idp/{sub}/{sid}", (HttpContext context, string sub, string sid) => context.SignInAsync(PrincipalOf("https://other.example", sub, sid)));
+            app.MapBackChannelLogout(Path, o =>
+            {
+                (o.ClientId, o.ConfigurationManager) = (Client, manager ?? ManagerOf(Key));
+                options?.Invoke(o);
+            });
+        },
+        redis: redis,
+        services: CookieSite.AddServices,
+        addOns: builder => builder.AddProviderSessions().AddSecurity(),
+        afterSession: app => app.UseAuthentication().UseRouting().UseAuthorization());
+
+    private static StaticConfigurationManager<OpenIdConnectConfiguration> ManagerOf(SecurityKey key) => new(ConfigurationOf(key));
+
+    private static OpenIdConnectConfiguration ConfigurationOf(SecurityKey key)
+    {
+        var configuration = new OpenIdConnectConfiguration { Issuer = Issuer };
+        configuration.SigningKeys.Add(key);
+        return configuration;
+    }
+
+    private static ClaimsPrincipal PrincipalOf(string issuer, string sub, string sid) => new(new ClaimsIdentity(
+        [new("sub", sub, null, issuer), new("sid", sid, null, issuer), new("name", sub, null, issuer)], "oidc", "name", "role"));
+
+    private static Dictionary<string, object> Claims(TimeProvider clock, string? sid = null, string? sub = null)
+    {
+        var now = clock.GetUtcNow().ToUnixTimeSeconds();
+        var claims = new Dictionary<string, object>
+        {
+            ["iss"] = Issuer, ["aud"] = Client, ["iat"] = now, ["exp"] = now + 120, ["jti"] = Guid.NewGuid().ToString(),
+            ["events"] = new Dictionary<string, object> { [LogoutEvent] = new Dictionary<string, object>() },
+        };
+        if (sid is not null)
+        {
+            claims["sid"] = sid;
+        }
+
+        if (sub is not null)
+        {
+            claims["sub"] = sub;
+        }
+
+        return claims;
+    }
+
+    private static string Sign(Dictionary<string, object> claims, SecurityKey? key = null, string algorithm = SecurityAlgorithms.RsaSha256, string? type = "logout+jwt") =>
+        new JsonWebTokenHandler { SetDefaultTimesOnTokenCreation = false }.CreateToken(new SecurityTokenDescriptor
+        {
+            Claims = claims,
+            SigningCredentials = new SigningCredentials(key ?? Key, algorithm),
+            TokenType = type,
+        });
+
+    private static async Task<HttpStatusCode> SendAsync(Site site, string token)
+    {
+        using var response = await site.NewBrowser().SendAsync(HttpMethod.Post, Path, new FormUrlEncodedContent([new("logout_token", token)]));
+        Assert.Equal("no-store", response.Headers.CacheControl?.ToString());
+        Assert.True(token.Length < 10 || !(await response.Content.ReadAsStringAsync()).Contains(token, StringComparison.Ordinal));
+        return response.StatusCode;
+    }
+
+    private static async Task<Browser> SignedInAsync(Site site, string path)
+    {
+        var browser = site.NewBrowser();
+        await browser.GetAsync(path);
+        Assert.NotEqual("", await browser.GetAsync("/whoami"));
+        return browser;
+    }
+
+    [Fact]
+    public async Task A_logout_by_session_ends_that_session_and_no_other()
+    {
+        var clock = StopClock();
+        var site = await StartFederatedAsync();
+        var (one, two, foreign) = (await SignedInAsync(site, "/idp/ada/s1"), await SignedInAsync(site, "/idp/ada/s2"), await SignedInAsync(site, "/other-idp/ada/s1"));
+        await one.GetAsync("/regenerate");
+        Assert.Equal(HttpStatusCode.OK, await SendAsync(site, Sign(Claims(clock, sid: "s1", sub: "ada"))));
+        Assert.Equal("", await one.GetAsync("/whoami"));
+        Assert.Equal("", await one.GetAsync("/owner"));
+        Assert.Equal("ada", await two.GetAsync("/whoami"));
+        Assert.Equal("ada", await foreign.GetAsync("/whoami"));
+        Assert.Equal(2, (await Users(site).ListAsync("ada")).Count);
+    }
+
+    [Fact]
+    public async Task A_logout_by_subject_ends_all_of_the_users_sessions_and_not_the_next()
+    {
+        var clock = StopClock();
+        var site = await StartFederatedAsync();
+        var (one, two, eve, foreign) = (await SignedInAsync(site, "/idp/ada/s1"), await SignedInAsync(site, "/idp/ada/s2"), await SignedInAsync(site, "/idp/eve/s3"), await SignedInAsync(site, "/other-idp/ada/s1"));
+        clock.Advance(TimeSpan.FromSeconds(1));
+        Assert.Equal(HttpStatusCode.OK, await SendAsync(site, Sign(Claims(clock, sub: "ada"))));
+        Assert.Equal("", await one.GetAsync("/whoami"));
+        Assert.Equal("", await two.GetAsync("/whoami"));
+        Assert.Equal("eve", await eve.GetAsync("/whoami"));
+        Assert.Equal("ada", await foreign.GetAsync("/whoami"));
+        clock.Advance(TimeSpan.FromSeconds(1));
+        await SignedInAsync(site, "/idp/ada/s4");
+    }
+
+    /// <summary>The answer of the provider's sign-in page was on its way while its session ended.</summary>
+    [Fact]
+    public async Task A_sign_in_of_a_session_that_has_ended_is_none()
+    {
+        var clock = StopClock();
+        var site = await StartFederatedAsync();
+        Assert.Equal(HttpStatusCode.OK, await SendAsync(site, Sign(Claims(clock, sid: "s1"))));
+        var late = site.NewBrowser();
+        await late.GetAsync("/idp/ada/s1");
+        Assert.Equal("", await late.GetAsync("/whoami"));
+        Assert.Empty(await Users(site).ListAsync("ada"));
+    }
+
+    [Fact]
+    public async Task A_session_in_use_stays_findable()
+    {
+        var clock = StopClock();
+        var site = await StartFederatedAsync();
+        var browser = await SignedInAsync(site, "/idp/ada/s1");
+        for (var i = 0; i < 12; i++)
+        {
+            clock.Advance(TimeSpan.FromMinutes(15));
+            Assert.Equal("ada", await browser.GetAsync("/whoami"));
+            await browser.GetAsync("/owner");
+        }
+
+        Assert.Equal(HttpStatusCode.OK, await SendAsync(site, Sign(Claims(clock, sub: "ada"))));
+        Assert.Equal("", await browser.GetAsync("/whoami"));
+    }
+
+    [Fact]
+    public async Task A_token_counts_once()
+    {
+        var clock = StopClock();
+        var site = await StartFederatedAsync();
+        var token = Sign(Claims(clock, sub: "ada"));
+        Assert.Equal(HttpStatusCode.OK, await SendAsync(site, token));
+        clock.Advance(TimeSpan.FromSeconds(1));
+        var browser = await SignedInAsync(site, "/idp/ada/s1");
+        Assert.Equal(HttpStatusCode.BadRequest, await SendAsync(site, token));
+        Assert.Equal("ada", await browser.GetAsync("/whoami"));
+    }
+
+    [Fact]
+    public async Task What_is_no_logout_token_of_this_provider_for_this_client_ends_nothing()
+    {
+        var clock = StopClock();
+        var site = await StartFederatedAsync(o => o.TokenValidationParameters = new TokenValidationParameters
+        {
+            // What a site in development switches off for its ID tokens holds for no logout.
+            ValidateIssuer = false, ValidateAudience = false, ValidateLifetime = false, RequireSignedTokens = false, RequireExpirationTime = false,
+            SignatureValidator = (token, _) => new JsonWebToken(token), AudienceValidator = (_, _, _) => true, LifetimeValidator = (_, _, _, _) => true,
+        });
+        var browser = await SignedInAsync(site, "/idp/ada/s1");
+        string With(Action<Dictionary<string, object>> change, string? type = "logout+jwt", SecurityKey? key = null, string algorithm = SecurityAlgorithms.RsaSha256)
+        {
+            var claims = Claims(clock, "s1", "ada");
+            change(claims);
+            return Sign(claims, key, algorithm, type);
+        }
+
+        var now = clock.GetUtcNow().ToUnixTimeSeconds();
+        var good = With(_ => { });
+        var parts = good.Split('.');
+        var publicKey = Encoding.UTF8.GetBytes(Key.Rsa.ExportSubjectPublicKeyInfoPem());
+        var refused = new Dictionary<string, string>
+        {
+            ["nothing"] = "",
+            ["no token"] = "none",
+            ["unsigned"] = $"{Base64UrlEncoder.Encode("""{"alg":"none","typ":"logout+jwt"}""")}.{parts[1]}.",
+            ["signature cut off"] = $"{parts[0]}.{parts[1]}.",
+            ["signature of another"] = $"{parts[0]}.{With(c => c["sid"] = "s2").Split('.')[1]}.{parts[2]}",
+            ["another's key"] = With(_ => { }, key: NewKey("k1")),
+            ["unknown key"] = With(_ => { }, key: NewKey("k2")),
+            ["the public key as a secret"] = With(_ => { }, key: new SymmetricSecurityKey(publicKey) { KeyId = "k1" }, algorithm: SecurityAlgorithms.HmacSha256),
+            ["another issuer"] = With(c => c["iss"] = "https://other.example"),
+            ["no issuer"] = With(c => c.Remove("iss")),
+            ["another client"] = With(c => c["aud"] = "bank"),
+            ["no client"] = With(c => c.Remove("aud")),
+            ["expired"] = With(c => (c["iat"], c["exp"]) = (now - 900, now - 600)),
+            ["no expiry"] = With(c => c.Remove("exp")),
+            ["too old"] = With(c => (c["iat"], c["exp"]) = (now - 3_600, now + 120)),
+            ["from the future"] = With(c => c["iat"] = now + 900),
+            ["not yet valid"] = With(c => c["nbf"] = now + 900),
+            ["no time of issue"] = With(c => c.Remove("iat")),
+            ["a time that is text"] = With(c => c["iat"] = "now"),
+            ["no id"] = With(c => c.Remove("jti")),
+            ["nonce"] = With(c => c["nonce"] = "n"),
+            ["no events"] = With(c => c.Remove("events")),
+            ["another event"] = With(c => c["events"] = new Dictionary<string, object> { ["http://schemas.openid.net/event/other"] = new Dictionary<string, object>() }),
+            ["an event that is text"] = With(c => c["events"] = new Dictionary<string, object> { [LogoutEvent] = "yes" }),
+            ["events that are text"] = With(c => c["events"] = LogoutEvent),
+            ["nobody"] = With(c => _ = (c.Remove("sid"), c.Remove("sub"))),
+            ["a session that is a number"] = With(c => (c["sid"], c["sub"]) = (1, 2)),
+            ["an access token"] = With(_ => { }, type: "at+jwt"),
+            ["far too long"] = With(c => c["padding"] = new string('x', 20_000)),
+        };
+        foreach (var (what, token) in refused)
+        {
+            Assert.True(await SendAsync(site, token) == HttpStatusCode.BadRequest, what);
+            Assert.True(await browser.GetAsync("/whoami") == "ada", what);
+        }
+
+        // The same in all but that: it was no other reason.
+        Assert.Equal(HttpStatusCode.OK, await SendAsync(site, With(_ => { }, type: null)));
+        Assert.Equal("", await browser.GetAsync("/whoami"));
+    }
+
+    [Fact]
+    public async Task The_form_is_the_only_way_in()
+    {
+        var clock = StopClock();
+        var site = await StartFederatedAsync();
+        var browser = await SignedInAsync(site, "/idp/ada/s1");
+        var token = Sign(Claims(clock, "s1"));
+        HttpContent[] others =
+        [
+            new StringContent(token), new StringContent($$"""{"logout_token":"{{token}}"}""", Encoding.UTF8, "application/json"),
+            new MultipartFormDataContent { { new StringContent(token), "logout_token" } },
+            new FormUrlEncodedContent([new("logout_token", token), new("logout_token", token)]),
+            new FormUrlEncodedContent(Enumerable.Range(0, 50).Select(i => new KeyValuePair<string, string>($"f{i}", "")).Append(new("logout_token", token))),
+        ];
+        foreach (var content in others)
+        {
+            using var response = await site.NewBrowser().SendAsync(HttpMethod.Post, Path, content);
+            Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+        }
+
+        using var get = await site.NewBrowser().SendAsync(HttpMethod.Get, $"{Path}?logout_token={token}");
+        Assert.Equal(HttpStatusCode.MethodNotAllowed, get.StatusCode);
+        Assert.Equal("ada", await browser.GetAsync("/whoami"));
+    }
+
+    [Fact]
+    public async Task A_providers_new_key_is_asked_for()
+    {
+        var clock = StopClock();
+        var renewed = NewKey("k9");
+        var manager = new RotatingManager(ConfigurationOf(Key), ConfigurationOf(renewed));
+        var site = await StartFederatedAsync(manager: manager);
+        var browser = await SignedInAsync(site, "/idp/ada/s1");
+        Assert.Equal(HttpStatusCode.OK, await SendAsync(site, Sign(Claims(clock, "s1"), renewed)));
+        Assert.Equal("", await browser.GetAsync("/whoami"));
+    }
+
+    /// <summary>Nothing is lost where Redis is away: the provider asks again with the same token.</summary>
+    [Fact]
+    public async Task A_logout_that_failed_may_be_asked_for_again()
+    {
+        var clock = StopClock();
+        using var proxy = new RedisProxy(Server.Address);
+        var healthy = await StartFederatedAsync();
+        var browser = await SignedInAsync(healthy, "/idp/ada/s1");
+        var token = Sign(Claims(clock, "s1"));
+        var broken = await StartFederatedAsync(redis: proxy.Address);
+        await broken.NewBrowser().GetAsync("/idp/warm/s0");
+        proxy.Dispose();
+        Assert.Equal(HttpStatusCode.BadRequest, await SendAsync(broken, token));
+        Assert.Equal("ada", await browser.GetAsync("/whoami"));
+        Assert.Equal(HttpStatusCode.OK, await SendAsync(healthy, token));
+        Assert.Equal("", await browser.GetAsync("/whoami"));
+    }
+
+    [Fact]
+    public async Task Every_key_of_it_expires()
+    {
+        var clock = StopClock();
+        var site = await StartFederatedAsync();
+        await SignedInAsync(site, "/idp/ada/s1");
+        await SendAsync(site, Sign(Claims(clock, sub: "eve")));
+        var database = await DatabaseAsync();
+        var keys = (await KeysAsync("provider:*")).Concat(await KeysAsync("logout:*")).ToArray();
+        Assert.Equal(4, keys.Length);
+        foreach (var key in keys)
+        {
+            Assert.InRange((await database.KeyTimeToLiveAsync(key))!.Value, TimeSpan.FromMinutes(1), TimeSpan.FromHours(3));
+            Assert.DoesNotContain("ada", key);
+        }
+    }
+
+    [Fact]
+    public async Task What_is_missing_is_said_where_it_is_mapped()
+    {
+        await Assert.ThrowsAsync<InvalidOperationException>(() => StartFederatedAsync(o => o.ClientId = null));
+        await Assert.ThrowsAsync<InvalidOperationException>(() => StartFederatedAsync(o => (o.ConfigurationManager, o.Authority) = (null, "http://idp.example")));
+        await Assert.ThrowsAsync<InvalidOperationException>(() => StartAsync(app => app.MapBackChannelLogout(Path, o => o.ClientId = Client)));
+    }
+
+    private sealed class RotatingManager(OpenIdConnectConfiguration before, OpenIdConnectConfiguration after) : IConfigurationManager<OpenIdConnectConfiguration>
+    {
+        private OpenIdConnectConfiguration _current = before;
+
+        public Task<OpenIdConnectConfiguration> GetConfigurationAsync(CancellationToken cancel) => Task.FromResult(_current);
+
+        public void RequestRefresh() => _current = after;
+    }
+}
