@@ -20,13 +20,15 @@ internal static class SignInGen
         Gen.Frequency((8, 0), (4, 1), (2, 2), (9, SignInStep.Replay)), Gen.Int[-1, 12], Gen.Int[-1, 12], Gen.Int[0, 2])
         .Select(static (who, ticket, session, mixes) => (who, ticket, mixes == 0 ? session : ticket));
 
-    private static Gen<Trouble> TroubleOf(int oneLossyIn) => Gen.Frequency(
-        (40 * oneLossyIn, Trouble.None), (2 * oneLossyIn, Trouble.SlowValidation), (oneLossyIn, Trouble.SlowRequest), (7 * oneLossyIn, Trouble.Held), (oneLossyIn == 0 ? 0 : 40, Trouble.LostReply));
+    private static readonly Gen<Trouble> Troubles = Gen.Frequency(
+        (800, Trouble.None), (40, Trouble.SlowValidation), (20, Trouble.SlowRequest), (140, Trouble.Held));
 
-    /// <param name="oneLossyIn">One request in about so many loses a reply, which costs a new connection.</param>
-    public static Gen<SignInStep[]> Of(int oneLossyIn)
+    private static readonly Gen<Trouble> TroublesAndLosses = Gen.Frequency((24, Troubles), (1, Gen.Const(Trouble.LostReply)));
+
+    /// <param name="losesReplies">Whether some requests lose a reply, which costs a new connection.</param>
+    public static Gen<SignInStep[]> Of(bool losesReplies)
     {
-        var how = Gen.Select(TroubleOf(oneLossyIn), Gen.Int[0, MostCommands - 1], Meanwhile);
+        var how = Gen.Select(losesReplies ? TroublesAndLosses : Troubles, Gen.Int[0, MostCommands - 1], Meanwhile);
         var step = Gen.Select(Acts, Who, Gen.Int[0, 59], Gen.Int[0, 1], Gen.Int[0, 7], how).Select(static (act, who, number, server, rest, how) =>
         {
             var step = new SignInStep(act, who.Who, number)

@@ -593,6 +593,13 @@ internal sealed class SignInRun
             var signIn = number is null ? null : SignInOf(number, hash["@u"], request, seen);
             if (signIn is { Ended: not null, MayLackEntry: false })
             {
+                if (hash.TryGetValue("@e", out var over) && long.Parse(over, CultureInfo.InvariantCulture) < Now.ToUnixTimeMilliseconds())
+                {
+                    // Its ticket has expired, and who loads it next ends it: this request could not.
+                    _model.Sessions.Remove(id);
+                    return;
+                }
+
                 if (limit.Elapsed > Settling)
                 {
                     throw new DifferenceException($"a sign-in of {signIn.User} is there again, which ended: {signIn.Ended}");
