@@ -270,8 +270,9 @@ internal sealed partial class RedisSession
                     await former.RemoveAsync(identity.Secret).ConfigureAwait(false);
                 }
             }
-            catch (Exception exception) when (RedisAway.Explains(exception))
+            catch (Exception exception)
             {
+                // Nobody waits for this, and what a former store of the application's throws is its own.
                 _store.Logger.SessionNotDestroyed(identity.Id, exception);
             }
         }

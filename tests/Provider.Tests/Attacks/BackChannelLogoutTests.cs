@@ -56,7 +56,11 @@ public sealed class BackChannelLogoutTests(InProcessGarnet server) : AttackTest(
         var now = clock.GetUtcNow().ToUnixTimeSeconds();
         var claims = new Dictionary<string, object>
         {
-            ["iss"] = Issuer, ["aud"] = Client, ["iat"] = now, ["exp"] = now + 120, ["jti"] = Guid.NewGuid().ToString(),
+            ["iss"] = Issuer,
+            ["aud"] = Client,
+            ["iat"] = now,
+            ["exp"] = now + 120,
+            ["jti"] = Guid.NewGuid().ToString(),
             ["events"] = new Dictionary<string, object> { [LogoutEvent] = new Dictionary<string, object>() },
         };
         if (sid is not null)
@@ -177,8 +181,14 @@ public sealed class BackChannelLogoutTests(InProcessGarnet server) : AttackTest(
         var site = await StartFederatedAsync(o => o.TokenValidationParameters = new TokenValidationParameters
         {
             // What a site in development switches off for its ID tokens holds for no logout.
-            ValidateIssuer = false, ValidateAudience = false, ValidateLifetime = false, RequireSignedTokens = false, RequireExpirationTime = false,
-            SignatureValidator = (token, _) => new JsonWebToken(token), AudienceValidator = (_, _, _) => true, LifetimeValidator = (_, _, _, _) => true,
+            ValidateIssuer = false,
+            ValidateAudience = false,
+            ValidateLifetime = false,
+            RequireSignedTokens = false,
+            RequireExpirationTime = false,
+            SignatureValidator = (token, _) => new JsonWebToken(token),
+            AudienceValidator = (_, _, _) => true,
+            LifetimeValidator = (_, _, _, _) => true,
         });
         var browser = await SignedInAsync(site, "/idp/ada/s1");
         string With(Action<Dictionary<string, object>> change, string? type = "logout+jwt", SecurityKey? key = null, string algorithm = SecurityAlgorithms.RsaSha256)
