@@ -12,7 +12,9 @@ public sealed class EmbeddedGarnet : IDisposable
     public EmbeddedGarnet()
     {
         var port = FreePort();
-        _server = new GarnetServer(["--port", $"{port}", "--bind", "127.0.0.1", "--lua", "true", "-q", "true", "--logger-level", "Error"]);
+
+        // Without transaction mode a script's steps are seen one by one.
+        _server = new GarnetServer(["--port", $"{port}", "--bind", "127.0.0.1", "--lua", "true", "--lua-transaction-mode", "true", "-q", "true", "--logger-level", "Error"]);
         _server.Start();
         Address = $"127.0.0.1:{port}";
     }

@@ -66,13 +66,14 @@ internal static class CommitScript
           end
           call_in_pieces('HDEL', key, doomed, 1, #doomed)
         end
-        if not version then
+        local first_piece = math.min(last_set, {{header + 4000}})
+        if version then
+          redis.call('HSET', key, '{{FieldNames.Version}}', next_version, unpack(ARGV, first_set, first_piece))
+        else
           created = creation
-          redis.call('HSET', key, '{{FieldNames.Created}}', created)
+          redis.call('HSET', key, '{{FieldNames.Version}}', next_version, '{{FieldNames.Created}}', created, unpack(ARGV, first_set, first_piece))
           if KEYS[2] then redis.call('DEL', KEYS[2]) end
         end
-        local first_piece = math.min(last_set, {{header + 4000}})
-        redis.call('HSET', key, '{{FieldNames.Version}}', next_version, unpack(ARGV, first_set, first_piece))
         call_in_pieces('HSET', key, ARGV, first_piece + 1, last_set)
         call_in_pieces('HDEL', key, ARGV, last_set + 1, #ARGV)
         if timeouts == '1' then

@@ -5,8 +5,8 @@ namespace RedisSessions.Storage.Scripts;
 
 /// <summary>
 /// Ends a session, and says whose it was: in one step, so that of two who end it one is told so. What is no hash is deleted as well.
-/// Leaves a mark beside it that says why, for its browser to learn: first, so that a user of Redis who may not write it loses nothing
-/// half-way. The mark holds the reason alone, and nothing that loads a session looks at it.
+/// Leaves a mark beside it that says why, for its browser to learn: after that, so that a full Redis, or a user who may not write the mark,
+/// ends the session all the same. The mark holds the reason alone, and nothing that loads a session looks at it.
 /// </summary>
 internal static class EndScript
 {
@@ -20,8 +20,8 @@ internal static class EndScript
         local said = redis.pcall('HMGET', key, '{{FieldNames.Created}}', '{{FieldNames.UserId}}')
         if said['err'] then said = {} end
         if owner ~= '' and said[2] ~= owner then return 2 end
-        if kept ~= '0' then redis.call('SET', mark, reason, 'PX', kept) end
         redis.call('DEL', key)
+        if kept ~= '0' then redis.pcall('SET', mark, reason, 'PX', kept) end
         return {said[1] or '', said[2] or ''}
         """);
 

@@ -488,9 +488,9 @@ internal sealed class SignInRun
         HashSet<Guid> all = [.. ids, .. _model.Sessions.Keys];
         foreach (var id in new[] { request.Id, newId })
         {
-            if (id is { } known)
+            if (id is { } one)
             {
-                all.Add(known);
+                all.Add(one);
             }
         }
 
@@ -521,6 +521,8 @@ internal sealed class SignInRun
             moved.Holder = request.Step.Who;
         }
 
+        // A ticket that is bound only now says whose password it is.
+        var owner = request.Sight.Owner is { Length: > 0 } known ? known : request.Ticket is { UnboundSince: not null } late ? late.User : null;
         foreach (var (_, session) in alive)
         {
             var signIn = session.SignIn!;
@@ -531,7 +533,7 @@ internal sealed class SignInRun
                     // Limit, docs/users.md: who shows the ticket within a minute of its binding shares that session.
                     || (request.Ticket is { UnboundSince: not null, Number: { } unbound } && _model.SignIns.GetValueOrDefault(unbound) == signIn);
                 var mayEnd = request.Step.Act is SignInAct.SignIn or SignInAct.SignOut or SignInAct.Refresh || request.Ticket?.UnboundSince is not null;
-                var isOthers = request.Step.Act == SignInAct.ChangePassword && signIn.User == request.Sight.Owner;
+                var isOthers = request.Step.Act == SignInAct.ChangePassword && signIn.User == owner;
                 signIn.End((mayEnd && isOwn) || isOthers
                     ? $"{request.Step.Act} was cut off"
                     : throw new DifferenceException($"a sign-in of {signIn.User} has ended without a reason"));
@@ -552,7 +554,7 @@ internal sealed class SignInRun
             MustStay(request, ticket, newId);
         }
 
-        if (request.Step.Act == SignInAct.ChangePassword && request.Sight.Owner is { Length: > 0 } owner)
+        if (request.Step.Act == SignInAct.ChangePassword && owner is not null)
         {
             // Who does not know whether the others were ended ends them all.
             _fleet.Clock.Advance(TimeSpan.FromMilliseconds(1));
