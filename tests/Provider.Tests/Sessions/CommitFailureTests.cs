@@ -102,7 +102,7 @@ public sealed class FullRedisCommitFailureTests : IAsyncDisposable
         await browser.GetAsync("/set/a/1");
         await using var admin = await StackExchange.Redis.ConnectionMultiplexer.ConnectAsync($"{_redis.Address},allowAdmin=true");
         await admin.GetServers()[0].ConfigSetAsync("maxmemory-policy", "noeviction");
-        await admin.GetServers()[0].ConfigSetAsync("maxmemory", "1mb");
+        await admin.GetServers()[0].ConfigSetAsync("maxmemory", "100kb");
         Assert.Equal(expected, (await browser.TryAsync("/set/a/2")).Status);
         Assert.Equal("1", await browser.GetAsync("/get/a"));
         await admin.GetServers()[0].ConfigSetAsync("maxmemory", "0");
