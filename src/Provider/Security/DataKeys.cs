@@ -13,7 +13,7 @@ namespace RedisSessions.Security;
 /// What is protected is the id of the data key, the length of the protected key, that key, a nonce, a tag and the ciphertext. The id is
 /// protected with the key, so that nobody can have a key taken for another's.
 /// </remarks>
-internal sealed class DataKeys : IDisposable
+internal sealed class DataKeys(IDataProtector protector, TimeProvider clock) : IDisposable
 {
     private const int IdLength = 16;
     private const int KeyLength = 32;
@@ -27,16 +27,8 @@ internal sealed class DataKeys : IDisposable
     // Also how long a key that Data Protection has since revoked may still be used to read.
     private static readonly TimeSpan Lifetime = TimeSpan.FromHours(1);
 
-    private readonly IDataProtector _protector;
-    private readonly TimeProvider _clock;
     private readonly MemoryCache _known = new(new MemoryCacheOptions { SizeLimit = 10_000 });
     private DataKey? _current;
-
-    public DataKeys(IDataProtector protector, TimeProvider clock)
-    {
-        _protector = protector;
-        _clock = clock;
-    }
 
     public byte[] Protect(ReadOnlySpan<byte> plain)
     {
@@ -58,17 +50,13 @@ internal sealed class DataKeys : IDisposable
     /// <exception cref="CryptographicException">It was changed, or its key cannot be had, at least now.</exception>
     public byte[] Unprotect(ReadOnlySpan<byte> stored)
     {
-        if (stored.Length < Overhead)
+        var keyLength = stored.Length < Overhead ? 0 : BinaryPrimitives.ReadUInt16LittleEndian(stored[IdLength..]);
+        if (stored.Length < Overhead + keyLength)
         {
             throw new CryptographicException("The protected value is too short.");
         }
 
-        var header = IdLength + sizeof(ushort) + BinaryPrimitives.ReadUInt16LittleEndian(stored[IdLength..]);
-        if (stored.Length < header + NonceLength + TagLength)
-        {
-            throw new CryptographicException("The protected value is too short.");
-        }
-
+        var header = IdLength + sizeof(ushort) + keyLength;
         var secret = SecretOf(new Guid(stored[..IdLength]), stored[(IdLength + sizeof(ushort))..header]);
         var plain = new byte[stored.Length - header - NonceLength - TagLength];
         using var cipher = new AesGcm(secret, TagLength);
@@ -80,7 +68,7 @@ internal sealed class DataKeys : IDisposable
 
     private DataKey Current()
     {
-        var now = _clock.GetUtcNow();
+        var now = clock.GetUtcNow();
         if (Volatile.Read(ref _current) is { } current && now < current.Ends && current.Use() < MostUses)
         {
             return current;
@@ -91,7 +79,7 @@ internal sealed class DataKeys : IDisposable
         var id = Guid.NewGuid();
         id.TryWriteBytes(identified);
         RandomNumberGenerator.Fill(identified[IdLength..]);
-        var made = new DataKey(id, identified[IdLength..].ToArray(), _protector.Protect(identified.ToArray()), now + Lifetime);
+        var made = new DataKey(id, identified[IdLength..].ToArray(), protector.Protect(identified.ToArray()), now + Lifetime);
         Keep(id, made.Secret);
         Volatile.Write(ref _current, made);
         return made;
@@ -104,7 +92,7 @@ internal sealed class DataKeys : IDisposable
             return known!;
         }
 
-        var identified = _protector.Unprotect(isProtected.ToArray());
+        var identified = protector.Unprotect(isProtected.ToArray());
         if (identified.Length != IdLength + KeyLength || new Guid(identified.AsSpan(0, IdLength)) != id)
         {
             throw new CryptographicException("The data key is another's.");

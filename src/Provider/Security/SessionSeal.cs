@@ -17,45 +17,38 @@ internal static class SessionSeal
 
     public static byte[] DigestOf(string key, SessionSnapshot session)
     {
-        var digest = new Digest();
-        try
+        using var digest = new Digest();
+        digest.Add(key);
+        digest.Add(session.Version);
+
+        var metadata = new List<KeyValuePair<string, string>>(session.Metadata.Length);
+        foreach (var entry in session.Metadata)
         {
-            digest.Add(key);
-            digest.Add(session.Version);
-
-            var metadata = new List<KeyValuePair<string, string>>(session.Metadata.Length);
-            foreach (var entry in session.Metadata)
+            if (!FieldNames.IsNotedInPassing(entry.Key))
             {
-                if (!FieldNames.IsNotedInPassing(entry.Key))
-                {
-                    metadata.Add(entry);
-                }
+                metadata.Add(entry);
             }
-
-            metadata.Sort(static (a, b) => string.CompareOrdinal(a.Key, b.Key));
-            digest.Add(metadata.Count);
-            foreach (var (name, value) in metadata)
-            {
-                digest.Add(name);
-                digest.Add(value);
-            }
-
-            var names = session.Fields.Names.ToArray();
-            Array.Sort(names, StringComparer.Ordinal);
-            digest.Add(names.Length);
-            foreach (var name in names)
-            {
-                session.Fields.TryGet(name, out var value);
-                digest.Add(name);
-                digest.Add(value!);
-            }
-
-            return digest.End();
         }
-        finally
+
+        metadata.Sort(static (a, b) => string.CompareOrdinal(a.Key, b.Key));
+        digest.Add(metadata.Count);
+        foreach (var (name, value) in metadata)
         {
-            digest.Dispose();
+            digest.Add(name);
+            digest.Add(value);
         }
+
+        var names = session.Fields.Names.ToArray();
+        Array.Sort(names, StringComparer.Ordinal);
+        digest.Add(names.Length);
+        foreach (var name in names)
+        {
+            session.Fields.TryGet(name, out var value);
+            digest.Add(name);
+            digest.Add(value!);
+        }
+
+        return digest.End();
     }
 
     private sealed class Digest : IDisposable

@@ -110,13 +110,28 @@ public abstract class CreationLimitTests(RedisServer server) : AttackTest(server
         Assert.InRange((await KeysAsync("events:*")).Length, 0, 3);
     }
 
+    /// <summary>Each waits until so many are there.</summary>
+    private static Func<Task> MeetingOf(int requests)
+    {
+        var arrived = 0;
+        var all = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        return () =>
+        {
+            if (Interlocked.Increment(ref arrived) == requests)
+            {
+                all.SetResult();
+            }
+
+            return all.Task;
+        };
+    }
+
     /// <summary>Finding 15. Each request alone is within the bound; together they are not, and Redis is what sees them together.</summary>
     [Fact]
     public async Task Parallel_requests_cannot_pass_the_size_of_a_session()
     {
         const int Requests = 24;
-        var arrived = 0;
-        var all = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var meet = MeetingOf(Requests);
         var site = await StartAttackedAsync(
             security: o => o.MaxSessionSize = 10_000,
             map: app =>
@@ -125,12 +140,7 @@ public abstract class CreationLimitTests(RedisServer server) : AttackTest(server
                 app.MapGet("/fill/{key}", async (HttpContext context, string key) =>
                 {
                     context.Session.Set(key, new byte[9_000]);
-                    if (Interlocked.Increment(ref arrived) == Requests)
-                    {
-                        all.SetResult();
-                    }
-
-                    await all.Task;
+                    await meet();
                 });
             });
         var browser = From(site, Neighbour);
@@ -148,8 +158,7 @@ public abstract class CreationLimitTests(RedisServer server) : AttackTest(server
     public async Task Parallel_requests_cannot_pass_the_count_of_fields()
     {
         const int Requests = 12;
-        var arrived = 0;
-        var all = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var meet = MeetingOf(Requests);
         var site = await StartAttackedAsync(
             security: o => o.MaxFieldCount = 3,
             map: app =>
@@ -158,12 +167,7 @@ public abstract class CreationLimitTests(RedisServer server) : AttackTest(server
                 app.MapGet("/fill/{key}", async (HttpContext context, string key) =>
                 {
                     context.Session.SetString(key, "1");
-                    if (Interlocked.Increment(ref arrived) == Requests)
-                    {
-                        all.SetResult();
-                    }
-
-                    await all.Task;
+                    await meet();
                 });
             });
         var browser = From(site, Neighbour);
