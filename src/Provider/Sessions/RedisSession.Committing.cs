@@ -181,20 +181,23 @@ internal sealed partial class RedisSession
     /// After the hash, so that a crash in between loses nothing. What others committed meanwhile is in the hash alone, and
     /// is read from there.
     /// </summary>
-    private async Task TellFormerStoreAsync(IODeadline deadline, CancellationToken cancellationToken)
+    /// <param name="deadline">How long it may take.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <param name="isKnown">Whether the request may know all that the hash holds.</param>
+    private async Task TellFormerStoreAsync(IODeadline deadline, CancellationToken cancellationToken, bool isKnown = true)
     {
         if (_store.Former is not { IsStillUsed: true } former || _state.Stored is not { } session)
         {
             return;
         }
 
-        if (session.Version == SessionSnapshot.NoVersion)
-        {
-            session = (await deadline.WaitAsync(_store.Hash.ReadAsync(_identity.Key), cancellationToken).ConfigureAwait(false)).Session ?? session;
-        }
-
         try
         {
+            if (!isKnown || session.Version == SessionSnapshot.NoVersion)
+            {
+                session = (await deadline.WaitAsync(_store.Hash.ReadAsync(_identity.Key), cancellationToken).ConfigureAwait(false)).Session ?? session;
+            }
+
             await deadline.WaitAsync(former.CommittedAsync(_identity.Secret, _identity.Id, session, _idleTimeout), cancellationToken).ConfigureAwait(false);
             if (!await deadline.WaitAsync(_store.Hash.ExistsAsync(_identity.Key), cancellationToken).ConfigureAwait(false))
             {

@@ -198,6 +198,11 @@ internal sealed partial class RedisSession
             {
                 await deadline.WaitAsync(former.RemoveAsync(move.From.Secret), CancellationToken.None).ConfigureAwait(false);
             }
+
+            if (move.HasCarriedOver)
+            {
+                await TellFormerStoreAsync(deadline, CancellationToken.None, isKnown: false).ConfigureAwait(false);
+            }
         }
         catch (Exception exception)
         {

@@ -227,7 +227,7 @@ internal sealed class SessionLoad
             return false;
         }
 
-        _withdrawal = _store.Hash.BeginWithdraw(_database!, _identity.Id, _reply.Session!.Version);
+        _withdrawal = _store.Hash.BeginWithdraw(_database!, _identity.Id, _reply.Session!.CreatedAt);
         return true;
     }
 

@@ -290,9 +290,8 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
         return DeleteAtVersionScript.Reply(await call.EndAsync().ConfigureAwait(false));
     }
 
-    /// <summary>Begins to delete a session that should not have been written, if nobody changed it since; for who cannot await.</summary>
-    public RedisScript.Call BeginWithdraw(IDatabase database, Guid id, long version) =>
-        DeleteAtVersionScript.Begin(database, keys.Session(id), keys.Moved(id), version, markedFor: TimeSpan.Zero);
+    /// <summary>Begins to delete a session that should not have been created, whoever changed it since; for who cannot await.</summary>
+    public RedisScript.Call BeginWithdraw(IDatabase database, Guid id, long createdAt) => WithdrawScript.Begin(database, keys.Session(id), createdAt);
 
     /// <summary>Deletes what is no session of anybody's: nobody is to learn why it ended.</summary>
     /// <returns>Whether there was one.</returns>

@@ -11,9 +11,10 @@ public sealed class HeldRedis : IDisposable
 
     public string Address => _proxy.Address;
 
-    /// <summary>From now on commands wait; the task ends when the first one does.</summary>
+    /// <summary>From now on commands wait, and what waited before goes on; the task ends when the first one does.</summary>
     public Task HoldAsync(Func<string, bool>? which = null)
     {
+        var before = _mayGo;
         var reached = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var mayGo = _mayGo = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         _proxy.BeforeCommand = async command =>
@@ -24,6 +25,7 @@ public sealed class HeldRedis : IDisposable
                 await mayGo.Task;
             }
         };
+        before.TrySetResult();
         return reached.Task;
     }
 

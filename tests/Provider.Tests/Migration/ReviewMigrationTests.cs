@@ -53,6 +53,54 @@ public abstract class ReviewMigrationTests(RedisServer server) : MigrationTest(s
         Assert.Equal("", await planted.GetAsync("/keys"));
     }
 
+    /// <summary>Whoever met what should not have been there, and changed it, does not keep it alive.</summary>
+    [Fact]
+    public async Task What_was_imported_after_the_session_was_destroyed_is_withdrawn_also_when_somebody_changed_it_since()
+    {
+        using var held = new HeldRedis(Server.Address);
+        var browser = new Browser(await StartOldAsync());
+        await browser.GetAsync("/set/a/old");
+        var site = await StartNewAsync();
+        var slow = await StartNewAsync(redis: held.Address);
+        site.TakeOver(browser);
+        var other = browser.Copy();
+        var planted = browser.Copy();
+        slow.TakeOver(other);
+        var importing = held.HoldAsync(IsScript);
+        var late = other.GetAsync("/get/a");
+        await importing;
+        await browser.GetAsync("/destroy");
+        var confirming = held.HoldAsync(command => command is "DEL" or "UNLINK");
+        await confirming;
+        Assert.Equal("a", await planted.GetAsync("/keys"));
+        await planted.GetAsync("/set/c/1");
+        held.Release();
+        Assert.Equal("", await late);
+        Assert.Equal("", await planted.GetAsync("/keys"));
+    }
+
+    [Fact]
+    public async Task An_old_server_sees_what_others_changed_while_the_id_changed()
+    {
+        using var held = new HeldRedis(Server.Address);
+        var old = await StartOldAsync();
+        var site = await StartNewAsync(writeBoth: true);
+        var slow = await StartNewAsync(writeBoth: true, redis: held.Address);
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/a/1");
+        var other = browser.Copy();
+        slow.TakeOver(browser);
+        var reached = held.HoldAsync(command => command is "DEL" or "UNLINK");
+        var moving = browser.GetAsync("/regenerate");
+        await reached;
+        await other.GetAsync("/set/b/2");
+        held.Release();
+        await moving;
+        Assert.Equal("a,b", await browser.GetAsync("/keys"));
+        browser.Server = old;
+        Assert.Equal("a,b", await browser.GetAsync("/keys"));
+    }
+
     [Fact]
     public async Task The_old_id_is_not_imported_again_while_it_is_regenerated_away()
     {

@@ -19,7 +19,7 @@ internal static class DeleteAtVersionScript
         local version = redis.call('HGET', KEYS[1], '{FieldNames.Version}')
         if not version then return 0 end
         if version ~= ARGV[1] then return 2 end
-        if ARGV[2] ~= '0' then redis.call('SET', KEYS[2], '', 'PX', ARGV[2]) end
+        redis.call('SET', KEYS[2], '', 'PX', ARGV[2])
         redis.call('DEL', KEYS[1])
         return 1
         """);
@@ -28,7 +28,7 @@ internal static class DeleteAtVersionScript
     /// <param name="key">The session's key.</param>
     /// <param name="movedKey">The mark's key, in the same slot.</param>
     /// <param name="version">What it must be at.</param>
-    /// <param name="markedFor">How long the mark stays; zero for no mark.</param>
+    /// <param name="markedFor">How long the mark stays.</param>
     public static RedisScript.Call Begin(IDatabase database, string key, string movedKey, long version, TimeSpan markedFor) =>
         Script.Begin(database, [key, movedKey], [version, (long)markedFor.TotalMilliseconds]);
 
