@@ -11,7 +11,7 @@ namespace RedisSessions.Security;
 /// begins with a digest of key and field name; a value that was copied to another field or another session carries the
 /// wrong one. Four bytes in front tell an encrypted value from one written before, and how it was encrypted.
 /// <para>
-/// The seal is a digest of key, version, metadata and values, protected in the same way. It is only looked at once values in the clear are
+/// The seal is a tag over key, version, metadata and values, made with data keys of its own. It is only looked at once values in the clear are
 /// refused: until then whoever can write to Redis can plant values anyway, and servers that do not encrypt may still write.
 /// </para>
 /// </summary>
@@ -23,7 +23,7 @@ internal sealed class FieldEncryption(
 {
     private const int DigestLength = 16;
     private readonly DataKeys _values = new(protection.CreateProtector("RedisSessions.Fields.v2"), timeouts.Clock);
-    private readonly DataKeys _seals = new(protection.CreateProtector("RedisSessions.Seal.v1"), timeouts.Clock);
+    private readonly DataKeys _seals = new(protection.CreateProtector("RedisSessions.Seal.v2"), timeouts.Clock);
     private readonly IDataProtector _former = protection.CreateProtector("RedisSessions.Fields.v1");
 
     private static ReadOnlySpan<byte> Mark => [0xE5, 0x52, 0x53, 0x02];
@@ -33,10 +33,9 @@ internal sealed class FieldEncryption(
 
     public override byte[] Encode(string key, string field, byte[] value)
     {
-        var plain = new byte[DigestLength + value.Length];
-        WriteDigest(key, field, plain);
-        value.CopyTo(plain, DigestLength);
-        return [.. Mark, .. _values.Protect(plain)];
+        Span<byte> digest = stackalloc byte[DigestLength];
+        WriteDigest(key, field, digest);
+        return _values.Protect(Mark, digest, value);
     }
 
     public override byte[]? Decode(string key, string field, byte[] stored)
@@ -66,7 +65,11 @@ internal sealed class FieldEncryption(
             : Refuse(key, field);
     }
 
-    public override byte[] Seal(string key, SessionSnapshot session) => _seals.Protect(SessionSeal.DigestOf(key, session));
+    public override byte[] Seal(string key, SessionSnapshot session)
+    {
+        using var text = SessionSeal.TextOf(key, session);
+        return _seals.Sign(text);
+    }
 
     public override bool IsSealed(string key, SessionSnapshot session)
     {
@@ -75,9 +78,13 @@ internal sealed class FieldEncryption(
             return true;
         }
 
-        if (session.Seal is { } seal && CryptographicOperations.FixedTimeEquals(_seals.Unprotect(seal), SessionSeal.DigestOf(key, session)))
+        if (session.Seal is { } seal)
         {
-            return true;
+            using var text = SessionSeal.TextOf(key, session);
+            if (_seals.IsSigned(seal, text))
+            {
+                return true;
+            }
         }
 
         Report(key, "the seal");
