@@ -56,8 +56,10 @@ public abstract class EncryptionTests(RedisServer server) : ServerTest(server)
         var db = await DatabaseAsync();
         var (richKey, poorKey) = (KeyOf(await rich.GetAsync("/id")), KeyOf(await poor.GetAsync("/id")));
         var stolen = await db.HashGetAsync(richKey, "balance");
-        await db.HashSetAsync(poorKey, "balance", stolen);
+
+        // Its own value in the other field first: that must not be refused for being another session's, too.
         await db.HashSetAsync(poorKey, "role", await db.HashGetAsync(poorKey, "balance"));
+        await db.HashSetAsync(poorKey, "balance", stolen);
         await db.HashIncrementAsync(poorKey, "@v");
         Assert.Equal("", await poor.GetAsync("/get/balance"));
         Assert.Equal("", await poor.GetAsync("/get/role"));
