@@ -325,7 +325,11 @@ internal sealed partial class RedisSession
             throw new InvalidOperationException(otherwise);
         }
 
-        EnsureCookieIsOurs();
+        if (!_initial.IsNew)
+        {
+            // Else it came without one, and goes on as what another request of its browser began.
+            EnsureCookieIsOurs();
+        }
     }
 
     /// <summary>SessionMiddleware does not tell with which options it works, and where they are its own, this cannot replace its cookie.</summary>
