@@ -1,5 +1,3 @@
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.DataProtection;
 using Microsoft.Net.Http.Headers;
 
 namespace RedisSessions.Tests.Attacks;

@@ -1,5 +1,3 @@
-using RedisSessions.Tests.Users;
-
 namespace RedisSessions.Tests.Attacks;
 
 /// <summary>Everyone is everyone, whatever was lost or under way; and the record says who did it.</summary>

@@ -1,4 +1,3 @@
-using RedisSessions.Tests.Users;
 using StackExchange.Redis;
 
 namespace RedisSessions.Tests.Attacks;
