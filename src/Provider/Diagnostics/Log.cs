@@ -146,6 +146,15 @@ internal static partial class Log
     [LoggerMessage(154, LogLevel.Information, "Security: A page that asks for a recent sign-in refused a user; Session:{SessionId}, User:{UserId}", EventName = "SecurityStepUpRefused")]
     public static partial void SecurityStepUpRefused(this ILogger logger, string? sessionId, string? userId);
 
+    [LoggerMessage(155, LogLevel.Information, "Security: A user signed in on a new device; Session:{SessionId}, User:{UserId}, Device:{DeviceId}, First:{IsFirst}, {Detail}", EventName = "SecurityNewDevice")]
+    public static partial void SecurityNewDevice(this ILogger logger, string? sessionId, string? userId, string? deviceId, bool isFirst, string? detail);
+
+    [LoggerMessage(143, LogLevel.Warning, "The device of a sign-in could not be noted, because Redis is away; a later sign-in on it may count as on a new one; Session:{SessionId}", EventName = "DeviceNotNoted")]
+    public static partial void DeviceNotNoted(this ILogger logger, Guid sessionId, Exception exception);
+
+    [LoggerMessage(144, LogLevel.Debug, "Whether a browser's return after its session's end was told already could not be read; it is told; Session:{SessionId}", EventName = "ReturnNotClaimed")]
+    public static partial void ReturnNotClaimed(this ILogger logger, Guid sessionId, Exception exception);
+
     [LoggerMessage(129, LogLevel.Error, "A sink of security events threw; the others were told.", EventName = "SecurityEventSinkFailed")]
     public static partial void SecurityEventSinkFailed(this ILogger logger, Exception exception);
 }

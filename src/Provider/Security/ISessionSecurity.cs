@@ -97,6 +97,15 @@ public sealed record SessionSecurityEvent(SessionSecurityEventKind Kind, string?
 
     /// <summary>Who revoked it, as <see cref="SessionRevocation.By"/> said; <see langword="null"/> for nobody in particular.</summary>
     public string? By { get; init; }
+
+    /// <summary>The device that was signed in on, where the event is <see cref="SessionSecurityEventKind.NewDevice"/>; <see langword="null"/> otherwise.</summary>
+    public string? DeviceId { get; init; }
+
+    /// <summary>
+    /// Whether no device of the user's is known but this: the first sign-in of all, the first since <see cref="UserIndexOptions.RememberDevices"/> is on, or the first
+    /// for <see cref="UserIndexOptions.DeviceLifetime"/>. Such a sign-in is often worth no mail.
+    /// </summary>
+    public bool IsFirstDevice { get; init; }
 }
 
 /// <summary>Kinds of security events.</summary>
@@ -127,8 +136,8 @@ public enum SessionSecurityEventKind
     Suspicious,
 
     /// <summary>
-    /// A browser came back with a sign-in whose session had ended; <see cref="SessionSecurityEvent.EndReason"/> says why. Requests that arrive
-    /// together, before the sign-in's cookie is gone, each are one.
+    /// A browser came back with a sign-in whose session had ended; <see cref="SessionSecurityEvent.EndReason"/> says why. Once for each end within
+    /// <see cref="RedisSessionOptions.EndReasonRetention"/>, however many requests come with it.
     /// </summary>
     ReturnedAfterEnd,
 
@@ -144,9 +153,18 @@ public enum SessionSecurityEventKind
     /// </summary>
     SignedOut,
 
-    /// <summary>A sign-in was refused, because all sessions of its user were revoked while it was under way.</summary>
+    /// <summary>
+    /// A sign-in was refused, because its user's sessions were ended while it was under way, or a ticket was written again whose session had ended;
+    /// <see cref="SessionSecurityEvent.Detail"/> says which. One that <see cref="UserIndexOptions.MaxSessionsPerUser"/> refuses is <see cref="LimitReached"/>.
+    /// </summary>
     SignInRefused,
 
     /// <summary>A page that asks for a recent sign-in refused a user who is signed in.</summary>
     StepUpRefused,
+
+    /// <summary>
+    /// A user signed in on a device that the user has not signed in on before: for "was this you?". <see cref="SessionSecurityEvent.Detail"/> is its browser
+    /// and system, such as <c>Firefox on Windows</c>. Needs <see cref="UserIndexOptions.RememberDevices"/>.
+    /// </summary>
+    NewDevice,
 }

@@ -25,8 +25,14 @@ internal sealed class ReportedChanges(SecurityEvents events) : SessionAddOn
 
     public override void SignedIn(Guid id, string? userId, string how) => events.Report(SessionSecurityEventKind.SignedIn, id, userId, how);
 
-    public override void SignInRefused(Guid id, string? userId) =>
-        events.Report(SessionSecurityEventKind.SignInRefused, null, userId, "all sessions of the user were revoked while the sign-in was under way");
+    public override void SignInRefused(Guid id, string? userId, string why) => events.Report(SessionSecurityEventKind.SignInRefused, null, userId, why);
+
+    public override void SignedInOnNewDevice(Guid id, string userId, NewDevice device) =>
+        events.Report(new SessionSecurityEvent(SessionSecurityEventKind.NewDevice, id.ToString(), userId, device.Name)
+        {
+            DeviceId = device.Id.ToString(),
+            IsFirstDevice = device.IsFirst,
+        });
 
     public override void Returned(string? userId, Guid id, SessionEndReason reason) =>
         events.Report(new SessionSecurityEvent(SessionSecurityEventKind.ReturnedAfterEnd, id.ToString(), userId, null) { EndReason = reason });

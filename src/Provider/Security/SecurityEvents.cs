@@ -46,6 +46,7 @@ internal sealed class LoggedSecurityEvents(ILogger<LoggedSecurityEvents> logger)
             case SessionSecurityEventKind.SignedOut: logger.SecuritySignedOut(session, user, securityEvent.EndReason); break;
             case SessionSecurityEventKind.SignInRefused: logger.SecuritySignInRefused(user, detail); break;
             case SessionSecurityEventKind.StepUpRefused: logger.SecurityStepUpRefused(session, user); break;
+            case SessionSecurityEventKind.NewDevice: logger.SecurityNewDevice(session, user, securityEvent.DeviceId, securityEvent.IsFirstDevice, detail); break;
             case SessionSecurityEventKind.ReturnedAfterEnd: logger.SecurityReturnedAfterEnd(session, user, securityEvent.EndReason); break;
             case SessionSecurityEventKind.Suspicious: logger.SecuritySuspicious(session, user, detail); break;
         }

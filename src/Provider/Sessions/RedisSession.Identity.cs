@@ -217,6 +217,25 @@ internal sealed partial class RedisSession
         return remains with { Reason = _endReason };
     }
 
+    /// <summary>Whether that the browser came back after the session's end is news. Where nobody knows, it is.</summary>
+    public async Task<bool> ClaimReturnAsync()
+    {
+        if (_lost is not { } id || _endReason is not { } reason)
+        {
+            return false;
+        }
+
+        try
+        {
+            return await InTimeAsync(_store.Hash.ClaimReturnAsync(id, reason), CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (RedisAway.Explains(exception))
+        {
+            _store.Logger.ReturnNotClaimed(id, exception);
+            return true;
+        }
+    }
+
     private void Learn(SessionRemains remains)
     {
         _knowsEnd = true;
@@ -306,7 +325,11 @@ internal sealed partial class RedisSession
             throw new InvalidOperationException(otherwise);
         }
 
-        EnsureCookieIsOurs();
+        if (!_initial.IsNew)
+        {
+            // Else it came without one, and goes on as what another request of its browser began.
+            EnsureCookieIsOurs();
+        }
     }
 
     /// <summary>SessionMiddleware does not tell with which options it works, and where they are its own, this cannot replace its cookie.</summary>

@@ -106,8 +106,13 @@ internal abstract class SessionAddOn
     {
     }
 
-    /// <summary>A sign-in was refused, because the user's sessions were revoked while it was under way.</summary>
-    public virtual void SignInRefused(Guid id, string? userId)
+    /// <summary>A sign-in was refused. <paramref name="why"/> says so in words.</summary>
+    public virtual void SignInRefused(Guid id, string? userId, string why)
+    {
+    }
+
+    /// <summary>A user signed in on a device that is new: after <see cref="SignedIn"/>.</summary>
+    public virtual void SignedInOnNewDevice(Guid id, string userId, NewDevice device)
     {
     }
 
@@ -150,6 +155,12 @@ internal enum SessionAddOnOrder
     /// <summary>Only looks on.</summary>
     Observer,
 }
+
+/// <summary>A device that a user signs in on for the first time.</summary>
+/// <param name="Id">Names it; safe to show.</param>
+/// <param name="Name">Of browser and system, to be read by people.</param>
+/// <param name="IsFirst">Whether no other is known of the user.</param>
+internal readonly record struct NewDevice(Guid Id, string Name, bool IsFirst);
 
 /// <summary>What a heartbeat is about, as it was when the session was loaded.</summary>
 /// <param name="Id">The session.</param>

@@ -152,8 +152,11 @@ internal sealed class SessionAddOns
     public void SignedIn(Guid id, string? userId, string how) =>
         Tell(id, (id, userId, how), static (addOn, told) => addOn.SignedIn(told.id, told.userId, told.how));
 
-    public void SignInRefused(Guid id, string? userId) =>
-        Tell(id, (id, userId), static (addOn, told) => addOn.SignInRefused(told.id, told.userId));
+    public void SignInRefused(Guid id, string? userId, string why) =>
+        Tell(id, (id, userId, why), static (addOn, told) => addOn.SignInRefused(told.id, told.userId, told.why));
+
+    public void SignedInOnNewDevice(Guid id, string userId, NewDevice device) =>
+        Tell(id, (id, userId, device), static (addOn, told) => addOn.SignedInOnNewDevice(told.id, told.userId, told.device));
 
     public void Returned(string? userId, Guid id, SessionEndReason reason) =>
         Tell(id, (userId, id, reason), static (addOn, told) => addOn.Returned(told.userId, told.id, told.reason));

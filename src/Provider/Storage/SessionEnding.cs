@@ -13,8 +13,11 @@ internal static class SessionEnding
         _ => "revoked",
     };
 
+    /// <summary>Behind the word in a mark: its browser has come back, and that was told.</summary>
+    public const string Told = " told";
+
     /// <returns>What nobody knows counts as revoked: somebody ended it.</returns>
-    public static SessionEndReason Parse(string? name) => name switch
+    public static SessionEndReason Parse(string? name) => (name?.EndsWith(Told, StringComparison.Ordinal) == true ? name[..^Told.Length] : name) switch
     {
         null or "expired" => SessionEndReason.Expired,
         "signed-out" => SessionEndReason.SignedOut,

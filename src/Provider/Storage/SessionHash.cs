@@ -321,4 +321,13 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
         mark.Observe();
         return new SessionRemains(await moved.ConfigureAwait(false), (string?)await mark.ConfigureAwait(false) is { } reason ? SessionEnding.Parse(reason) : null);
     }
+
+    /// <summary>Whether the return of an ended session's browser is to be told: once for each end. Kept with the mark, and as long.</summary>
+    /// <param name="id">The session.</param>
+    /// <param name="reason">Why it ended, where no mark says so.</param>
+    public async Task<bool> ClaimReturnAsync(Guid id, SessionEndReason reason)
+    {
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+        return ReturnScript.Reply(await ReturnScript.Begin(database, keys.Ended(id), reason, timeouts.EndReasonRetention).EndAsync().ConfigureAwait(false));
+    }
 }

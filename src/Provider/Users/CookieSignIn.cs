@@ -21,6 +21,7 @@ internal sealed class CookieSignIn(
     UserBinding binding, UserIndex index, SignInClaims claims, RedisSessionStore store, SessionTimeouts timeouts, ILogger<CookieSignIn> logger)
 {
     private const string AuthenticationTime = "auth_time";
+    private const string EndedMeanwhile = "the user's sessions were ended while the sign-in was under way";
 
     // A ticket says its times in seconds.
     private const long TicketPrecision = 1_000;
@@ -52,6 +53,7 @@ internal sealed class CookieSignIn(
             if (Options.EndSignInWithSession && former is not null && !isPaired)
             {
                 // A ticket is written again, and its session has ended: nobody has shown any credentials, so the sign-in is as ended as before.
+                store.AddOns.SignInRefused(session.Identity.Id, userId, "the ticket was written again, and its session had ended");
                 return;
             }
 
@@ -64,6 +66,7 @@ internal sealed class CookieSignIn(
                 Ends = Options.EndSignInWithSession ? context.Properties.ExpiresUtc?.ToUnixTimeMilliseconds() : null,
                 Persistence = Persistence.Of(context.Properties, index.Now),
                 Principal = context.Principal,
+                ShowsCredentials = former is null,
             };
             var outcome = await binding.BindAsync(session, bond, http.RequestAborted).ConfigureAwait(false);
             ticket.Number = number;
@@ -71,7 +74,7 @@ internal sealed class CookieSignIn(
             if (outcome == BindOutcome.Revoked)
             {
                 logger.SignInRevoked();
-                store.AddOns.SignInRefused(session.Identity.Id, userId);
+                store.AddOns.SignInRefused(session.Identity.Id, userId, EndedMeanwhile);
             }
         }
         catch (Exception exception) when (RedisAway.Explains(exception) && Options.WithoutRedis == SignInWithoutRedis.Keep)
@@ -273,12 +276,18 @@ internal sealed class CookieSignIn(
             BegunAt = ticket.UnboundSince ?? issuedAt?.UtcTicks ?? 0,
             Ends = EndOf(context),
             Principal = context.Principal,
+            ShowsCredentials = ticket.UnboundSince is not null,
             Persistence = Persistence.Of(context.Properties, index.Now) is { } persistence ? persistence with { Ends = EndOf(context) ?? persistence.Ends } : null,
         };
         var isSettled = false;
         try
         {
             var outcome = await binding.BindAsync(session, bond, context.HttpContext.RequestAborted).ConfigureAwait(false);
+            if (outcome == BindOutcome.Revoked)
+            {
+                store.AddOns.SignInRefused(session.Identity.Id, userId, "the user's sessions were ended before it was bound to one");
+            }
+
             if (outcome != BindOutcome.Bound)
             {
                 return outcome == BindOutcome.Revoked ? Verdict.Ended : Verdict.NotNow;
@@ -354,7 +363,10 @@ internal sealed class CookieSignIn(
             if (remains.Reason is { } reason && session?.LostId is { } endedId)
             {
                 RequestSignIns.Of(http, context.Scheme.Name).EndReason = reason;
-                store.AddOns.Returned(Options.GetUserId(principal), endedId, reason);
+                if (await session.ClaimReturnAsync().ConfigureAwait(false))
+                {
+                    store.AddOns.Returned(Options.GetUserId(principal), endedId, reason);
+                }
             }
 
             http.Items[KeepSession] = true;

@@ -54,9 +54,36 @@ public interface IUserSessions
 
     /// <summary>Ends all sessions of all users, in bounded batches: for an incident. Anonymous sessions stay.</summary>
     /// <param name="progress">Told after each batch; may be <see langword="null"/>.</param>
+    /// <param name="revocation">Why, for the browsers to learn, and by whom, for the record; <see langword="null"/> for "revoked", by nobody in particular.</param>
     /// <param name="cancellationToken">Stops after the batch at hand; what is done stays done.</param>
     /// <returns>What was ended.</returns>
-    Task<RevokeEveryoneProgress> RevokeEveryoneAsync(IProgress<RevokeEveryoneProgress>? progress = null, CancellationToken cancellationToken = default);
+    Task<RevokeEveryoneProgress> RevokeEveryoneAsync(
+        IProgress<RevokeEveryoneProgress>? progress = null, SessionRevocation? revocation = null, CancellationToken cancellationToken = default);
+
+    /// <summary>
+    /// Gives a device of a user's a name, which <see cref="UserSession.GivenDeviceName"/> says of every session on it, also after later sign-ins. Needs
+    /// <see cref="UserIndexOptions.RememberDevices"/>. The name may be what a user typed: show it encoded, like any such text.
+    /// </summary>
+    /// <param name="userId">The user.</param>
+    /// <param name="deviceId">The device: <see cref="UserSession.DeviceId"/>.</param>
+    /// <param name="name">The name, at most 64 characters; <see langword="null"/> takes it away.</param>
+    /// <param name="cancellationToken">Stops waiting.</param>
+    /// <returns><see langword="false"/> if the user has no such device.</returns>
+    /// <exception cref="ArgumentException">
+    /// The name is empty or too long, begins or ends with white space, or has control characters, line breaks or marks that turn the direction of writing.
+    /// </exception>
+    Task<bool> NameDeviceAsync(string userId, string deviceId, string? name, CancellationToken cancellationToken = default);
+
+    /// <summary>
+    /// For a user whose data are to be deleted: ends all sessions, as <see cref="RevokeAllAsync"/>, and forgets the devices, their names, and that the user was
+    /// active. What remains of the id in Redis is the revocation, which goes by itself after <see cref="UserIndexOptions.ActivityRetention"/> and an
+    /// hour; what <c>AddAnalytics</c> counted names nobody.
+    /// </summary>
+    /// <param name="userId">The user.</param>
+    /// <param name="revocation">Why, for the browsers to learn, and by whom, for the record; <see langword="null"/> for "revoked", by nobody in particular.</param>
+    /// <param name="cancellationToken">Stops waiting; call it again to be sure.</param>
+    /// <returns>How many sessions were ended.</returns>
+    Task<long> ForgetUserAsync(string userId, SessionRevocation? revocation = null, CancellationToken cancellationToken = default);
 
     /// <summary>The users who were active since a time, streamed in pages, in no order over all.</summary>
     /// <param name="since">The time; older than <see cref="UserIndexOptions.ActivityRetention"/> gives no more.</param>
@@ -113,7 +140,17 @@ public sealed record UserSession(
     string? Address,
     string? UserAgent,
     string DeviceName,
-    bool IsCurrent);
+    bool IsCurrent)
+{
+    /// <summary>
+    /// The device that the user signed in on, the same at every sign-in there, and safe to show; <see langword="null"/> unless
+    /// <see cref="UserIndexOptions.RememberDevices"/> was on then.
+    /// </summary>
+    public string? DeviceId { get; init; }
+
+    /// <summary>What the device was called by <see cref="IUserSessions.NameDeviceAsync"/>; <see langword="null"/> for one without a name.</summary>
+    public string? GivenDeviceName { get; init; }
+}
 
 /// <summary>What <see cref="IUserSessions.RevokeAsync"/> came to.</summary>
 public enum RevokeResult

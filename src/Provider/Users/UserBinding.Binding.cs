@@ -27,6 +27,7 @@ internal sealed partial class UserBinding
             throw new RedisException("The session could not be read, and so not be bound to a user.");
         }
 
+        var begunAt = bond.BegunAt ?? index.Ticks;
         var owner = session.GetMetadata(UserFields.UserId);
         if (owner is not null && owner == bond.UserId && !bond.IsSignIn)
         {
@@ -50,11 +51,12 @@ internal sealed partial class UserBinding
             await ReserveAsync(bond.UserId, new UserEntry(id, session.Life, revocation), former).ConfigureAwait(false);
         }
 
+        var device = devices.Find(bond, session.Context);
         session.Keep(this, new Binding { IsUnderWay = true });
         try
         {
             await (startsOver ? session.DestroyAsync(cancellationToken) : session.RegenerateIdAsync(cancellationToken)).ConfigureAwait(false);
-            await StoreAsync(session, bond, revocation, cancellationToken).ConfigureAwait(false);
+            await StoreAsync(session, bond, revocation, device, cancellationToken).ConfigureAwait(false);
             if (session.State == SessionStateKind.Gone)
             {
                 if (bond.Continues)
@@ -64,7 +66,7 @@ internal sealed partial class UserBinding
 
                 // Ended by another request meanwhile: begin afresh rather than leave the user without a session.
                 await session.DestroyAsync(cancellationToken).ConfigureAwait(false);
-                await StoreAsync(session, bond, revocation, cancellationToken).ConfigureAwait(false);
+                await StoreAsync(session, bond, revocation, device, cancellationToken).ConfigureAwait(false);
             }
 
             if (session.Stored is null)
@@ -82,10 +84,14 @@ internal sealed partial class UserBinding
                 return BindOutcome.Revoked;
             }
 
-            var outcome = await EnterAsync(session, bond, former, cancellationToken).ConfigureAwait(false);
+            var outcome = await EnterAsync(session, bond, former, begunAt, cancellationToken).ConfigureAwait(false);
             if (outcome == BindOutcome.Bound)
             {
                 AddOns.SignedIn(session.Identity.Id, bond.UserId, HowOf(bond));
+                if (device is { } signedInOn)
+                {
+                    await devices.SignedInAsync(session, session.Context!, bond.UserId!, signedInOn).ConfigureAwait(false);
+                }
             }
 
             return outcome;
@@ -109,13 +115,18 @@ internal sealed partial class UserBinding
         _ => "signed in",
     }) + (bond.Scheme is { } scheme ? $", scheme {scheme}" : "");
 
-    private Task StoreAsync(RedisSession session, UserBond bond, string? revocation, CancellationToken cancellationToken)
+    private Task StoreAsync(RedisSession session, UserBond bond, string? revocation, SignInDevice? device, CancellationToken cancellationToken)
     {
         Write(session.SetMetadata, session.Context, bond, revocation);
         RememberedSession.Write(session, bond.Persistence);
         if (Providers?.OriginOf(bond.Principal, bond.BegunAt ?? index.Ticks) is var origin && origin != session.GetMetadata(UserFields.Origin))
         {
             session.SetMetadata(UserFields.Origin, origin);
+        }
+
+        if (!bond.Continues && (device is not null || session.GetMetadata(UserFields.Device) is not null))
+        {
+            session.SetMetadata(UserFields.Device, device?.Id.ToString());
         }
 
         if (session.GetMetadata(UserFields.Ticket) is not null)
@@ -127,7 +138,7 @@ internal sealed partial class UserBinding
         return session.CommitAsync(cancellationToken);
     }
 
-    private async Task<BindOutcome> EnterAsync(RedisSession session, UserBond bond, Guid? former, CancellationToken cancellationToken)
+    private async Task<BindOutcome> EnterAsync(RedisSession session, UserBond bond, Guid? former, long begunAt, CancellationToken cancellationToken)
     {
         if (bond.UserId is not { } userId)
         {
@@ -137,14 +148,15 @@ internal sealed partial class UserBinding
         // Noted before the browser is answered: whoever revokes everyone finds the user from here on.
         var noted = index.NoteActivityAsync(userId, session.Life);
         noted.Observe();
+        SessionEndReason? everyones = null;
         var (outcome, revocation) = await session.InTimeAsync(index.EnterNewAsync(userId, EntryOf(session, session.Stored!), former), cancellationToken).ConfigureAwait(false);
         if (outcome == EnterOutcome.Entered)
         {
             await session.InTimeAsync(noted, cancellationToken).ConfigureAwait(false);
 
             // Asked behind the note: who revokes everyone after this finds the user, and who did before is met here.
-            if (bond.Continues || bond.BegunAt is not { } begunAt
-                || !(begunAt < await session.InTimeAsync(index.FindEveryonesRevocationAsync(), cancellationToken).ConfigureAwait(false)))
+            everyones = bond.Continues ? null : await session.InTimeAsync(index.FindEveryonesRevocationAsync(begunAt), cancellationToken).ConfigureAwait(false);
+            if (everyones is null)
             {
                 return BindOutcome.Bound;
             }
@@ -154,7 +166,7 @@ internal sealed partial class UserBinding
             _ = index.SendAsync(noted);
         }
 
-        var reason = revocation?.Reason ?? (outcome == EnterOutcome.Full ? SessionEndReason.Evicted : SessionEndReason.Revoked);
+        var reason = everyones ?? revocation?.Reason ?? (outcome == EnterOutcome.Full ? SessionEndReason.Evicted : SessionEndReason.Revoked);
         await session.DestroyAsync(reason, cancellationToken).ConfigureAwait(false);
         return outcome == EnterOutcome.Full ? throw LimitReached(session.Identity.Id, userId) : BindOutcome.Revoked;
     }

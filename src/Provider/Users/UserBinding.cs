@@ -15,7 +15,7 @@ namespace RedisSessions.Users;
 /// bound is in <c>UserBinding.Binding.cs</c>.
 /// </summary>
 internal sealed partial class UserBinding(
-    UserIndex index, RequestUsers users, SessionTimeouts timeouts, IServiceProvider services, ILogger<UserBinding> logger) : SessionAddOn
+    UserIndex index, UserDevices devices, RequestUsers users, SessionTimeouts timeouts, IServiceProvider services, ILogger<UserBinding> logger) : SessionAddOn
 {
     // Not a constructor argument: this is part of it.
     private SessionAddOns AddOns => services.GetRequiredService<SessionAddOns>();
@@ -107,7 +107,17 @@ internal sealed partial class UserBinding(
             return true;
         }
 
+        // Noted before anything is stored: whoever revokes everyone after this finds the user, and who did before is met below.
+        var begunAt = index.Ticks;
+        var noted = index.NoteActivityAsync(userId, session.Life);
+        noted.Observe();
         var creation = new Binding { Creator = bond, Revocation = await index.FindRevocationAsync(userId).ConfigureAwait(false) };
+        await noted.ConfigureAwait(false);
+        if (await index.FindEveryonesRevocationAsync(begunAt).ConfigureAwait(false) is not null)
+        {
+            return false;
+        }
+
         try
         {
             await ReserveAsync(userId, new UserEntry(session.Identity.Id, session.Life, creation.Revocation), former: null).ConfigureAwait(false);
@@ -144,7 +154,7 @@ internal sealed partial class UserBinding(
                 AddOns.SignedIn(session.Identity.Id, userId, HowOf(creator));
             }
 
-            _ = index.SendAsync(index.EnterNewOrEndAsync(userId, EntryOf(session, session.Stored)), index.NoteActivityAsync(userId, session.Life));
+            _ = index.SendAsync(index.EnterNewOrEndAsync(userId, EntryOf(session, session.Stored)));
         }
         else if (delta.ChangesTimeouts)
         {

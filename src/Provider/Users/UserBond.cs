@@ -28,6 +28,9 @@ internal sealed record UserBond(string? UserId, string? Scheme)
     /// <summary>Whether this is the sign-in that bound the session, with another ticket: whatever ends that ends this.</summary>
     public bool Continues { get; init; }
 
+    /// <summary>Whether somebody has just shown credentials, on the device that the request comes from.</summary>
+    public bool ShowsCredentials { get; init; }
+
     /// <summary>Whether somebody signs in, so that the session gets a new id in any case.</summary>
     public bool IsSignIn => Number is not null;
 }

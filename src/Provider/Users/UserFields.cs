@@ -30,6 +30,9 @@ internal static class UserFields
     /// <summary>The sign-in at an identity provider that it was begun with: see <see cref="ProviderIndex"/>.</summary>
     public const string Origin = "@o";
 
+    /// <summary>The device that the user signed in on; missing where devices are not remembered.</summary>
+    public const string Device = "@d";
+
     public const string SignInAddress = "@sa";
     public const string SignInUserAgent = "@sb";
     public const string Address = "@na";

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Extensions.DependencyInjection;
@@ -60,7 +61,7 @@ internal sealed class UserIndex(
 
     private static string OverKey(string userKey) => userKey + ":over";
 
-    private static string RevokedKey(string userKey) => userKey + ":revoked";
+    public static string RevokedKey(string userKey) => userKey + ":revoked";
 
     private string ShardKeyOf(string userId) =>
         ShardKey((int)(BinaryPrimitives.ReadUInt32LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(userId))) % (uint)Options.ActivityShards));
@@ -268,17 +269,27 @@ internal sealed class UserIndex(
     }
 
     /// <summary>From here on no sign-in of anybody enters that was begun before, whether its user is known by then or not.</summary>
-    public async Task MarkEveryoneRevokedAsync()
+    public async Task MarkEveryoneRevokedAsync(SessionEndReason reason)
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        await database.StringSetAsync(EveryoneKey, Ticks, LongestTicket).ConfigureAwait(false);
+        await database.StringSetAsync(EveryoneKey, string.Create(CultureInfo.InvariantCulture, $"{Ticks}-{SessionEnding.NameOf(reason)}"), LongestTicket).ConfigureAwait(false);
     }
 
-    /// <summary>When everyone was signed out last, in UTC ticks; null if nobody was, or long ago.</summary>
-    public async Task<long?> FindEveryonesRevocationAsync()
+    /// <summary>Why everyone was signed out since then, in UTC ticks; null if nobody was.</summary>
+    public async Task<SessionEndReason?> FindEveryonesRevocationAsync(long since)
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        return (await database.StringGetAsync(EveryoneKey).ConfigureAwait(false)).TryParse(out long ticks) ? ticks : null;
+        return ((string?)await database.StringGetAsync(EveryoneKey).ConfigureAwait(false))?.Split('-', 2) is [var time, var reason]
+            && long.TryParse(time, CultureInfo.InvariantCulture, out var ticks) && since < ticks
+                ? SessionEnding.Parse(reason)
+                : null;
+    }
+
+    /// <summary>The user is not remembered as having been active. Whoever is active again is noted again.</summary>
+    public async Task ForgetActivityAsync(string userId)
+    {
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+        await database.SortedSetRemoveAsync(ShardKeyOf(userId), userId).ConfigureAwait(false);
     }
 
     private async Task<RedisResult> EvaluateAsync(RedisScript script, RedisKey[] keys, RedisValue[] values)

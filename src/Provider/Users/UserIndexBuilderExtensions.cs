@@ -30,6 +30,8 @@ public static class UserIndexBuilderExtensions
         services.AddDataProtection();
         services.TryAddSingleton<UserIndex>();
         services.TryAddSingleton<RequestUsers>();
+        services.TryAddSingleton<DeviceCookie>();
+        services.TryAddSingleton<UserDevices>();
         services.TryAddSingleton<UserBinding>();
         services.TryAddSingleton<SignInClaims>();
         services.TryAddSingleton<CookieSignIn>();
@@ -76,6 +78,21 @@ public static class UserIndexBuilderExtensions
             if (options.PruneInterval < TimeSpan.Zero)
             {
                 errors.Add("UserIndexOptions.PruneInterval is negative. Write a time span, or TimeSpan.Zero to turn pruning off.");
+            }
+
+            if (options.DeviceLifetime < TimeSpan.FromDays(1) || options.DeviceLifetime > TimeSpan.FromDays(400))
+            {
+                errors.Add("UserIndexOptions.DeviceLifetime is out of range. Write a time span between one day and 400 days, for example TimeSpan.FromDays(180).");
+            }
+
+            if (options.MaxDevicesPerUser is < 1 or > 1_000)
+            {
+                errors.Add("UserIndexOptions.MaxDevicesPerUser is out of range. Write a number between 1 and 1,000.");
+            }
+
+            if (string.IsNullOrWhiteSpace(options.DeviceCookieName))
+            {
+                errors.Add("UserIndexOptions.DeviceCookieName is empty. Write a cookie's name, or leave it out.");
             }
 
             return errors.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(errors);

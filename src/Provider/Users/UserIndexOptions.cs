@@ -78,6 +78,29 @@ public sealed class UserIndexOptions
     /// </summary>
     public string? EndedParameter { get; set; }
 
+    /// <summary>
+    /// Whether the devices (browsers) that users sign in on are remembered, by a cookie of their own: a sign-in on one that the user has not used
+    /// before is a security event (<see cref="SessionSecurityEventKind.NewDevice"/>), and devices can be named. The cookie is sent with an interactive
+    /// sign-in, HttpOnly and otherwise like the session's; it grants nothing. Default <see langword="false"/>.
+    /// </summary>
+    public bool RememberDevices { get; set; }
+
+    /// <summary>
+    /// For how long a device is remembered after the last sign-in on it, in the browser and in Redis; between 1 and 400 days, beyond which browsers keep no cookie.
+    /// Default 400 days.
+    /// </summary>
+    public TimeSpan DeviceLifetime { get; set; } = TimeSpan.FromDays(400);
+
+    /// <summary>
+    /// How many devices of a user are remembered, between 1 and 1,000; the one that was signed in on least recently goes, with its name. Default 50.
+    /// </summary>
+    public int MaxDevicesPerUser { get; set; } = 50;
+
+    /// <summary>
+    /// The name of the devices' cookie. Default <c>.RedisSessions.Device</c>; where the session's cookie has the prefix <c>__Host-</c>, it gets that, too.
+    /// </summary>
+    public string DeviceCookieName { get; set; } = ".RedisSessions.Device";
+
     /// <summary>For how long a user without sessions is remembered as having been active. At least 1 hour. Default 30 days.</summary>
     public TimeSpan ActivityRetention { get; set; } = TimeSpan.FromDays(30);
 

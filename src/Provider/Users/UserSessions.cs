@@ -14,6 +14,7 @@ namespace RedisSessions.Users;
 internal sealed class UserSessions(
     UserIndex index,
     UserBinding binding,
+    UserDevices devices,
     RedisConnection connection,
     SessionTimeouts timeouts,
     IHttpContextAccessor contexts) : IUserSessions
@@ -26,6 +27,7 @@ internal sealed class UserSessions(
     [
         UserFields.UserId, FieldNames.Created, FieldNames.IdleTimeout, FieldNames.LastSeen, UserFields.SignedInAt,
         UserFields.SignInAddress, UserFields.SignInUserAgent, UserFields.Address, UserFields.UserAgent, UserFields.TicketEnd,
+        UserFields.Device,
     ];
 
     private RedisSession? Current => contexts.HttpContext?.Features.Get<ISessionFeature>()?.Session as RedisSession;
@@ -72,7 +74,47 @@ internal sealed class UserSessions(
 
         await index.RemoveAsync(userId, [.. stale]).WaitAsync(cancellationToken).ConfigureAwait(false);
         sessions.Sort(static (a, b) => b.LastSeenAt.CompareTo(a.LastSeenAt));
+        await AddNamesAsync(userId, sessions, cancellationToken).ConfigureAwait(false);
         return sessions;
+    }
+
+    /// <summary>One round trip more, where there are devices.</summary>
+    private async Task AddNamesAsync(string userId, List<UserSession> sessions, CancellationToken cancellationToken)
+    {
+        var known = sessions.Where(static session => session.DeviceId is not null).Select(static session => Guid.Parse(session.DeviceId!)).Distinct().ToArray();
+        if (known.Length == 0)
+        {
+            return;
+        }
+
+        var names = await devices.FindNamesAsync(userId, known).WaitAsync(cancellationToken).ConfigureAwait(false);
+        for (var i = 0; i < sessions.Count; i++)
+        {
+            if (sessions[i].DeviceId is { } device)
+            {
+                sessions[i] = sessions[i] with { GivenDeviceName = names[Array.IndexOf(known, Guid.Parse(device))] };
+            }
+        }
+    }
+
+    public Task<bool> NameDeviceAsync(string userId, string deviceId, string? name, CancellationToken cancellationToken)
+    {
+        userId = Checked(userId);
+        ArgumentException.ThrowIfNullOrEmpty(deviceId);
+        UserDevices.CheckName(name, nameof(name));
+        return Guid.TryParse(deviceId, out var device)
+            ? devices.SetNameAsync(userId, device, name).WaitAsync(cancellationToken)
+            : Task.FromResult(false);
+    }
+
+    public async Task<long> ForgetUserAsync(string userId, SessionRevocation? revocation, CancellationToken cancellationToken)
+    {
+        // First: what is under way from here on notes no device.
+        var ended = await RevokeAllAsync(userId, null, revocation, cancellationToken).ConfigureAwait(false);
+        userId = Checked(userId);
+        await devices.ForgetAsync(userId).WaitAsync(cancellationToken).ConfigureAwait(false);
+        await index.ForgetActivityAsync(userId).WaitAsync(cancellationToken).ConfigureAwait(false);
+        return ended;
     }
 
     private UserSession Describe(string id, RedisValue[] values, TimeSpan ttl)
@@ -98,7 +140,10 @@ internal sealed class UserSessions(
             TextOf(values[7]),
             userAgent,
             UserAgents.DeviceName(userAgent),
-            Current is { } current && Guid.TryParse(id, out var guid) && current.GoesBy(guid));
+            Current is { } current && Guid.TryParse(id, out var guid) && current.GoesBy(guid))
+        {
+            DeviceId = Guid.TryParse((string?)values[10], out var device) ? device.ToString() : null,
+        };
     }
 
     private static TimeSpan? Milliseconds(RedisValue value) =>
@@ -182,10 +227,13 @@ internal sealed class UserSessions(
         return spared;
     }
 
-    public async Task<RevokeEveryoneProgress> RevokeEveryoneAsync(IProgress<RevokeEveryoneProgress>? progress, CancellationToken cancellationToken)
+    public async Task<RevokeEveryoneProgress> RevokeEveryoneAsync(
+        IProgress<RevokeEveryoneProgress>? progress, SessionRevocation? revocation, CancellationToken cancellationToken)
     {
+        revocation ??= Unsaid;
+
         // First, for a user whom nobody has seen yet is in no shard: a sign-in that is under way, or was made while Redis was away.
-        await index.MarkEveryoneRevokedAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
+        await index.MarkEveryoneRevokedAsync(revocation.Reason).WaitAsync(cancellationToken).ConfigureAwait(false);
         var total = default(RevokeEveryoneProgress);
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         for (var shard = 0; shard < index.Options.ActivityShards; shard++)
@@ -194,7 +242,7 @@ internal sealed class UserSessions(
             var sinceReport = 0;
             await foreach (var entry in database.SortedSetScanAsync(index.ShardKey(shard), pageSize: BatchSize).WithCancellation(cancellationToken).ConfigureAwait(false))
             {
-                var sessions = await RevokeAllAsync(entry.Element!, null, null, cancellationToken).ConfigureAwait(false);
+                var sessions = await RevokeAllAsync(entry.Element!, null, revocation, cancellationToken).ConfigureAwait(false);
                 total = new RevokeEveryoneProgress(total.Users + (sessions > 0 ? 1 : 0), total.Sessions + sessions);
                 if (++sinceReport % BatchSize == 0)
                 {

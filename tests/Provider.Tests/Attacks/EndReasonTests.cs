@@ -189,6 +189,56 @@ public abstract class EndReasonTests(RedisServer server) : AttackTest(server)
         Assert.Equal("Expired", await browser.GetAsync("/why"));
     }
 
+    [Theory]
+    [InlineData("revoked")]
+    [InlineData("expired")]
+    public async Task Ten_parallel_requests_that_come_back_are_one_return(string end)
+    {
+        var (first, second, browser, id) = await SignInAsync();
+        await EndAsync(id);
+        await ReturnAsync(id);
+
+        // The next end is another, and the one before is told no more.
+        var old = browser.Copy();
+        var next = await browser.GetAsync("/login/ada");
+        await EndAsync(next);
+        await ReturnAsync(next);
+        Events.Clear();
+        Assert.Equal("", await old.GetAsync("/whoami"));
+        Assert.Empty(Events.All);
+
+        async Task EndAsync(string id)
+        {
+            if (end == "expired")
+            {
+                await (await DatabaseAsync()).KeyDeleteAsync($"{Fleet.Prefix}{{{id}}}");
+            }
+            else
+            {
+                await Users(second).RevokeAsync("ada", id);
+            }
+        }
+
+        async Task ReturnAsync(string id)
+        {
+            Events.Clear();
+            var word = end == "expired" ? "expired" : "revoked";
+            var copies = Enumerable.Range(0, 10).Select(_ => browser.Copy()).ToArray();
+            for (var i = 0; i < copies.Length; i++)
+            {
+                (i % 2 == 0 ? first : second).TakeOver(copies[i]);
+            }
+
+            Assert.All(await Task.WhenAll(copies.Select(SentToAsync)), sent => Assert.Equal($"{Page} ended={word}", sent));
+            Assert.Equal(id, Assert.Single(Events.All, e => e.Kind == SessionSecurityEventKind.ReturnedAfterEnd).SessionId);
+
+            // The talk of it goes on, for as long as it would have.
+            Assert.Equal($"{Page} ended={word}", await SentToAsync(browser.Copy()));
+            Assert.Single(Events.All, e => e.Kind == SessionSecurityEventKind.ReturnedAfterEnd);
+            Assert.InRange((await (await DatabaseAsync()).KeyTimeToLiveAsync($"{Fleet.Prefix}ended:{{{id}}}"))!.Value, TimeSpan.FromHours(23), TimeSpan.FromHours(24));
+        }
+    }
+
     /// <summary>Who writes to Redis can lie about a reason, and no more than that.</summary>
     [Fact]
     public async Task A_mark_brings_nothing_back_and_ends_nothing()

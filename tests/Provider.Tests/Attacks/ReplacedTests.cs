@@ -82,6 +82,30 @@ public sealed class ReplacedTests(InProcessGarnet server) : AttackTest(server)
         Assert.Equal("diary", await grace.GetAsync("/get/secret"));
     }
 
+    /// <summary>The number of a ticket pairs it with its session, and whose that is must be whose the ticket is, all the same.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_ticket_is_worth_nothing_beside_its_own_session_once_that_is_another_users(bool byOption)
+    {
+        var site = await StartAttackedAsync();
+        var browser = site.NewBrowser();
+        var id = await browser.GetAsync("/login/ada");
+        Assert.Equal("ada", await browser.GetAsync("/whoami"));
+        if (byOption)
+        {
+            // Who a user is, is another question from now on: docs/users.md says that this signs everybody out.
+            (await StartAttackedAsync(o => o.QualifyByIssuer = true)).TakeOver(browser);
+        }
+        else
+        {
+            await (await DatabaseAsync()).HashSetAsync(KeyOf(id), [new("@u", "grace"), new("@v", 4711)]);
+        }
+
+        Assert.Equal("", await browser.GetAsync("/whoami"));
+        Assert.DoesNotContain(SignInSite.AuthCookie, browser.Cookies.Keys);
+    }
+
     /// <summary>
     /// Requests that read leave no key. Those that write leave one each, under an id of the server's own: never one that a hostile
     /// cookie chose.

@@ -166,6 +166,7 @@ public abstract partial class AclTests(RedisServer server) : AnalyticsTest(serve
         var site = await StartAsUserAsync(await CreateUserAsync("user index"), builder => builder.AddUserIndex(o =>
         {
             (o.MaxSessionsPerUser, o.LimitBehavior, o.ActivityRetention) = (2, behavior, TimeSpan.FromHours(1));
+            (o.RememberDevices, o.MaxDevicesPerUser) = (true, 1);
         }));
         await UseSessionsAsync(site);
         var users = site.Services.GetRequiredService<IUserSessions>();
@@ -197,6 +198,14 @@ public abstract partial class AclTests(RedisServer server) : AnalyticsTest(serve
         Assert.Equal(["ada", "grace"], active.Order());
         Assert.Equal(1, await users.RevokeAllAsync("grace", null));
         Assert.Equal(1, (await users.RevokeEveryoneAsync()).Sessions);
+        Assert.Equal("", await first.GetAsync("/whoami"));
+        await third.GetAsync("/login/eve");
+        var device = Assert.Single(await users.ListAsync("eve")).DeviceId!;
+        Assert.True(await users.NameDeviceAsync("eve", device, "laptop"));
+        Assert.Equal("laptop", Assert.Single(await users.ListAsync("eve")).GivenDeviceName);
+        await second.GetAsync("/login/eve");
+        Assert.True(await users.NameDeviceAsync("eve", (await users.ListAsync("eve"))[0].DeviceId!, null));
+        Assert.Equal(2, await users.ForgetUserAsync("eve"));
         Clock.Advance(TimeSpan.FromHours(2));
         await users.PruneAsync();
         Assert.DoesNotContain(site.Log.Ours, entry => entry.Exception is not null);

@@ -56,8 +56,10 @@ public abstract class EncryptionTests(RedisServer server) : ServerTest(server)
         var db = await DatabaseAsync();
         var (richKey, poorKey) = (KeyOf(await rich.GetAsync("/id")), KeyOf(await poor.GetAsync("/id")));
         var stolen = await db.HashGetAsync(richKey, "balance");
-        await db.HashSetAsync(poorKey, "balance", stolen);
+
+        // Its own value in the other field first: that must not be refused for being another session's, too.
         await db.HashSetAsync(poorKey, "role", await db.HashGetAsync(poorKey, "balance"));
+        await db.HashSetAsync(poorKey, "balance", stolen);
         await db.HashIncrementAsync(poorKey, "@v");
         Assert.Equal("", await poor.GetAsync("/get/balance"));
         Assert.Equal("", await poor.GetAsync("/get/role"));
@@ -66,6 +68,26 @@ public abstract class EncryptionTests(RedisServer server) : ServerTest(server)
         await poor.GetAsync("/set/balance/2");
         Assert.Equal("2", await poor.GetAsync("/get/balance"));
         Assert.Equal("1000000", await rich.GetAsync("/get/balance"));
+    }
+
+    /// <summary>Where no seal is looked at, a value by itself is bound to its field, and to its session.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Without_a_seal_a_value_is_worth_nothing_in_another_field_or_session(bool otherSession)
+    {
+        var site = await StartEncryptedAsync(acceptUnencrypted: true);
+        var (rich, poor) = (site.NewBrowser(), site.NewBrowser());
+        await rich.GetAsync("/set/balance/1000000");
+        await poor.GetAsync("/set/balance/1");
+        await poor.GetAsync("/set/limit/1000000");
+        var db = await DatabaseAsync();
+        var (richKey, poorKey) = (KeyOf(await rich.GetAsync("/id")), KeyOf(await poor.GetAsync("/id")));
+        await db.HashSetAsync(poorKey, "balance", otherSession ? await db.HashGetAsync(richKey, "balance") : await db.HashGetAsync(poorKey, "limit"));
+        await db.HashIncrementAsync(poorKey, "@v");
+        Assert.Equal("", await poor.GetAsync("/get/balance"));
+        Assert.Equal("1000000", await poor.GetAsync("/get/limit"));
+        Assert.Contains(site.Log.Ours, entry => entry is { Id.Id: 124, Id.Name: "SecurityDecryptionFailed" });
     }
 
     [Fact]

@@ -21,15 +21,14 @@ internal static class SignInGen
         .Select(static (who, ticket, session, mixes) => (who, ticket, mixes == 0 ? session : ticket));
 
     private static readonly Gen<Trouble> Troubles = Gen.Frequency(
-        (940, Trouble.None), (40, Trouble.SlowValidation), (20, Trouble.SlowRequest));
-
-    private static readonly Gen<Trouble> AllTroubles = Gen.Frequency(
         (780, Trouble.None), (40, Trouble.SlowValidation), (20, Trouble.SlowRequest), (120, Trouble.Held), (40, Trouble.LostReply));
 
-    /// <param name="withAllTroubles">Whether some requests overlap with what others do, and some lose a reply, which costs a new connection.</param>
-    public static Gen<SignInStep[]> Of(bool withAllTroubles)
+    /// <summary>Some requests overlap with what others do, and some lose a reply, which costs a new connection.</summary>
+    public static Gen<SignInStep[]> All { get; } = Histories();
+
+    private static Gen<SignInStep[]> Histories()
     {
-        var how = Gen.Select(withAllTroubles ? AllTroubles : Troubles, Gen.Int[0, MostCommands - 1], Meanwhile);
+        var how = Gen.Select(Troubles, Gen.Int[0, MostCommands - 1], Meanwhile);
         var step = Gen.Select(Acts, Who, Gen.Int[0, 59], Gen.Int[0, 1], Gen.Int[0, 7], how).Select(static (act, who, number, server, rest, how) =>
         {
             var step = new SignInStep(act, who.Who, number)

@@ -344,9 +344,17 @@ internal sealed class SignInRun
                 var held = request.Browser.TryAsync(request.Path);
                 await Task.WhenAny(gate.Reached, held);
                 _fleet.Clock.Advance(TimeSpan.FromMilliseconds(1));
-                await MeanwhileAsync(request, ids);
-                server.Proxy.BeforeCommand = null;
-                gate.Open();
+                try
+                {
+                    await MeanwhileAsync(request, ids);
+                }
+                finally
+                {
+                    // Whatever differs, the next history has this server, too.
+                    server.Proxy.BeforeCommand = null;
+                    gate.Open();
+                }
+
                 answer = await held;
                 break;
             case Trouble.SlowValidation or Trouble.SlowRequest:
@@ -450,6 +458,7 @@ internal sealed class SignInRun
                 break;
             case SignInAct.ChangePassword:
                 session.SignIn!.Holder = SignInStep.Replay;
+                request.IsSpared = session.SignIn.User == request.User;
                 _model.RevokeAll(session.SignIn.User, session.SignIn, "the password was changed elsewhere", Now);
                 break;
         }
@@ -498,7 +507,7 @@ internal sealed class SignInRun
         {
             if (request.Step.Act == SignInAct.SignIn)
             {
-                _model.Begin(written, ticket.User, ticket.UnboundSince ?? seen?.Ticks ?? request.BeganAt.UtcTicks, request.Step.Who);
+                Begin(written, ticket.User, ticket.UnboundSince ?? seen?.Ticks ?? request.BeganAt.UtcTicks, request);
             }
             else if (request.Step.Act == SignInAct.Refresh && request.Ticket?.Number is { } former && _model.SignIns.TryGetValue(former, out var refreshed))
             {
@@ -515,6 +524,11 @@ internal sealed class SignInRun
             await AdoptAsync(id, request, seen);
         }
 
+        if (request.IsSpared && ticket?.Number is { } late && _model.SignIns.TryGetValue(late, out var overSpared) && !_model.Sessions.Values.Any(one => one.SignIn == overSpared))
+        {
+            overSpared.End("the password was changed while it signed in");
+        }
+
         var isMovedByCopy = request.Step is { Trouble: Trouble.Held, Meanwhile: SignInAct.Regenerate or SignInAct.ChangePassword };
         if (request.Id is { } old && !isMovedByCopy && request.Sight.Session?.SignIn is { } moved && !_model.Sessions.ContainsKey(old))
         {
@@ -522,7 +536,7 @@ internal sealed class SignInRun
         }
 
         // A ticket that is bound only now says whose password it is.
-        var owner = request.Sight.Owner is { Length: > 0 } known ? known : request.Ticket is { UnboundSince: not null } late ? late.User : null;
+        var owner = request.Sight.Owner is { Length: > 0 } known ? known : request.Ticket is { UnboundSince: not null } unboundTicket ? unboundTicket.User : null;
         foreach (var (_, session) in alive)
         {
             var signIn = session.SignIn!;
@@ -533,7 +547,8 @@ internal sealed class SignInRun
                     // Limit, docs/users.md: who shows the ticket within a minute of its binding shares that session.
                     || (request.Ticket is { UnboundSince: not null, Number: { } unbound } && _model.SignIns.GetValueOrDefault(unbound) == signIn);
                 var mayEnd = request.Step.Act is SignInAct.SignIn or SignInAct.SignOut or SignInAct.Refresh || request.Ticket?.UnboundSince is not null;
-                var isOthers = request.Step.Act == SignInAct.ChangePassword && signIn.User == owner;
+                var isChanged = request.Step is { Act: SignInAct.ChangePassword } or { Trouble: Trouble.Held, Meanwhile: SignInAct.ChangePassword };
+                var isOthers = isChanged && signIn.User == owner;
                 signIn.End((mayEnd && isOwn) || isOthers
                     ? $"{request.Step.Act} was cut off"
                     : throw new DifferenceException($"a sign-in of {signIn.User} has ended without a reason"));
@@ -625,6 +640,10 @@ internal sealed class SignInRun
         }
     }
 
+    /// <summary>What is signed in over the session that a revocation spares goes on as that, if it comes to be: docs/users.md, "its later ids after it".</summary>
+    private SignIn Begin(string number, string user, long begunAt, Request request) =>
+        _model.Begin(number, user, request.IsSpared ? Now.UtcTicks : begunAt, request.Step.Who);
+
     private SignIn SignInOf(string number, string user, Request request, Seen? seen)
     {
         if (_model.SignIns.TryGetValue(number, out var signIn))
@@ -634,7 +653,7 @@ internal sealed class SignInRun
 
         return request.Step.Act switch
         {
-            SignInAct.SignIn when user == request.User => _model.Begin(number, user, seen?.Ticks ?? request.BeganAt.UtcTicks, request.Step.Who),
+            SignInAct.SignIn when user == request.User => Begin(number, user, seen?.Ticks ?? request.BeganAt.UtcTicks, request),
             SignInAct.Refresh when request.Sight.Session?.SignIn is { } refreshed && refreshed.User == user => _model.SignIns[number] = refreshed,
             _ => throw new DifferenceException($"{user} has a sign-in that nobody made"),
         };
@@ -698,6 +717,9 @@ internal sealed class SignInRun
         public string Value { get; } = value;
 
         public DateTimeOffset BeganAt { get; init; }
+
+        /// <summary>It signs in over the session that a change of password spares meanwhile.</summary>
+        public bool IsSpared { get; set; }
 
         public string Path { get; } = $"/do/{step.Act}/{(step.Act == SignInAct.SignIn ? user + (step.IsRemembered ? "!" : "") : value)}";
     }
