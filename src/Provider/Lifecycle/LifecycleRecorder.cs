@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using Microsoft.Extensions.Options;
 using Microsoft.Net.Http.Headers;
@@ -49,7 +50,7 @@ internal sealed class LifecycleRecorder(SessionWatch watch, WatchSignals signals
             if (Concerns(delta))
             {
                 // Should nobody learn that it was stored, the hash is asked.
-                _ = watch.SendAsync(NoteOf(LifeOf(session, stored.CreatedAt), NoteKind.Known, session.Identity.Id, session.Life, Soon));
+                _ = watch.SendAsync(NoteOf(LifeOf(session, stored.CreatedAt), NoteKind.Known, session.Identity.Id, LifetimeOf(session), Soon));
             }
 
             return;
@@ -190,8 +191,15 @@ internal sealed class LifecycleRecorder(SessionWatch watch, WatchSignals signals
 
     /// <summary>Whether what is kept of the session changes with this.</summary>
     private bool Concerns(SessionDelta delta) =>
-        delta.Metadata.ContainsKey(FieldNames.UserId)
+        delta.ChangesTimeouts
+        || delta.Metadata.ContainsKey(FieldNames.UserId)
         || (_fields.Length > 0 && (delta.IsCleared || Array.Exists(_fields, delta.Fields.ContainsKey)));
+
+    /// <summary>As it is about to be stored.</summary>
+    private static TimeSpan LifetimeOf(RedisSession session) =>
+        long.TryParse(session.GetMetadata(FieldNames.IdleTimeout), CultureInfo.InvariantCulture, out var own) && own is > 0 and <= SessionSnapshot.LatestTime
+            ? TimeSpan.FromMilliseconds(own)
+            : session.Life;
 
     private static SessionLife LifeOf(RedisSession session, long createdAt) => SessionLife.Of(session.Identity.Id, session.GetMetadata(FieldNames.FirstId), createdAt);
 
@@ -208,7 +216,7 @@ internal sealed class LifecycleRecorder(SessionWatch watch, WatchSignals signals
 
     private WatchNote CreationOf(RedisSession session, NoteKind kind, long createdAt)
     {
-        var note = NoteOf(LifeOf(session, createdAt), kind, session.Identity.Id, session.Life, Soon);
+        var note = NoteOf(LifeOf(session, createdAt), kind, session.Identity.Id, LifetimeOf(session), Soon);
         var into = note.Initially;
         into[WatchRecord.User] = session.GetMetadata(FieldNames.UserId);
         into[WatchRecord.SignedIn] = session.GetMetadata(FieldNames.SignedInAt);
