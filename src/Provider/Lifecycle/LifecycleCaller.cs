@@ -54,16 +54,15 @@ internal sealed class LifecycleCaller : IDisposable
     /// <param name="life">What has ended.</param>
     /// <param name="token">What the caller has it by.</param>
     /// <param name="stoppingToken">The host stops.</param>
-    public async Task CallAsync(SessionLife life, long token, CancellationToken stoppingToken)
+    public async Task CallAsync(SessionLife life, string token, CancellationToken stoppingToken)
     {
         await _calls.WaitAsync(stoppingToken).ConfigureAwait(false);
         try
         {
-            var lease = _watch.Now + (long)_options.Lease.TotalMilliseconds;
-            if (await _watch.SettleAsync(life, token, null, lease, TimeSpan.Zero).ConfigureAwait(false) == SettleOutcome.Done
+            if (await _watch.HoldAsync(life, token, null).ConfigureAwait(false) == SettleOutcome.Done
                 && await _watch.ReadAsync(life).ConfigureAwait(false) is { IsOver: true } record)
             {
-                await CallAsync(life, lease, record, stoppingToken).ConfigureAwait(false);
+                await CallAsync(life, token, record, stoppingToken).ConfigureAwait(false);
             }
         }
         finally
@@ -72,7 +71,7 @@ internal sealed class LifecycleCaller : IDisposable
         }
     }
 
-    private async Task CallAsync(SessionLife life, long token, WatchRecord record, CancellationToken stoppingToken)
+    private async Task CallAsync(SessionLife life, string token, WatchRecord record, CancellationToken stoppingToken)
     {
         var attempts = record.CountOf(WatchRecord.Attempts) + 1;
         using var lease = new CancellationTokenSource(_options.Lease, _clock);
@@ -125,7 +124,7 @@ internal sealed class LifecycleCaller : IDisposable
         }
     }
 
-    private async Task FailedAsync(SessionLife life, long token, WatchRecord record, int attempts, Exception exception)
+    private async Task FailedAsync(SessionLife life, string token, WatchRecord record, int attempts, Exception exception)
     {
         var endedAt = record.TimeOf(WatchRecord.EndAt) ?? _watch.Now;
         if (_watch.Now - endedAt > _options.Retention.TotalMilliseconds)

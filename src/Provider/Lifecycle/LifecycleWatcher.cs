@@ -102,7 +102,7 @@ internal sealed class LifecycleWatcher(
         }
     }
 
-    private async Task LookAtAsync(SessionLife life, long token, CancellationToken stoppingToken)
+    private async Task LookAtAsync(SessionLife life, string token, CancellationToken stoppingToken)
     {
         for (var round = 0; round < MostRounds; round++)
         {
@@ -137,7 +137,7 @@ internal sealed class LifecycleWatcher(
     }
 
     /// <summary>It lives: what is kept of it is as its newest hash has it.</summary>
-    private async Task<(SettleOutcome Settled, bool IsOver)> KeepAsync(SessionLife life, long token, WatchRecord record, IReadOnlyList<LiveHash> hashes)
+    private async Task<(SettleOutcome Settled, bool IsOver)> KeepAsync(SessionLife life, string token, WatchRecord record, IReadOnlyList<LiveHash> hashes)
     {
         var newest = hashes[0];
         var left = hashes.Max(static hash => hash.Left);
@@ -160,7 +160,7 @@ internal sealed class LifecycleWatcher(
     }
 
     /// <summary>No hash of it is there. What was never there does not end, and what another server moved without a word of it goes on.</summary>
-    private async Task<(SettleOutcome Settled, bool IsOver)> EndAsync(SessionLife life, long token, WatchRecord record)
+    private async Task<(SettleOutcome Settled, bool IsOver)> EndAsync(SessionLife life, string token, WatchRecord record)
     {
         var (now, noted) = (timeouts.Now, record.TextOf(WatchRecord.EndId));
         SessionEndReason? reason = null;
@@ -197,12 +197,10 @@ internal sealed class LifecycleWatcher(
         // By itself: when it was to, as it was seen last.
         at ??= reason is null && record.TimeOf(WatchRecord.Until) is { } until && until < now ? until : now;
         var isNoted = ended is { } byWhom && noted == byWhom.ToString();
-        var settled = await watch.SettleAsync(
+        var settled = await watch.HoldAsync(
             life,
             token,
             record,
-            token,
-            TimeSpan.Zero,
             new(WatchRecord.Over, SessionEnding.NameOf(reason ?? SessionEndReason.Expired)),
             new(WatchRecord.EndId, (ended ?? record.SessionIds.FirstOrDefault(life.FirstId)).ToString()),
             new(WatchRecord.EndAt, at),

@@ -32,12 +32,17 @@ internal sealed class SessionWatch(
 
     private RedisKey ToldKey(int shard) => SetKey(shard) + ":told";
 
+    private RedisKey TakenKey(int shard) => SetKey(shard) + ":taken";
+
     private string RecordKey(SessionLife life) => $"{SetKey(life.Shard)}:{life}";
 
     private RedisKey[] KeysOf(SessionLife life) => [SetKey(life.Shard), ToldKey(life.Shard), RecordKey(life)];
 
     /// <summary>How long what is kept of a life that ends then must last: until it was told at the latest.</summary>
     private long TtlOf(TimeSpan life) => Ttl.Milliseconds(life + options.Value.Retention + options.Value.MaxRetryDelay + TimeSpan.FromHours(1));
+
+    // Longer than any lease.
+    private long TakenTtl => 2 * (long)options.Value.Lease.TotalMilliseconds;
 
     private async Task<int> EvaluateAsync(RedisScript script, RedisKey[] keys, RedisValue[] arguments)
     {
@@ -86,12 +91,13 @@ internal sealed class SessionWatch(
     }
 
     /// <summary>Takes what is due, for as long as the lease.</summary>
-    public async Task<(long Token, IReadOnlyList<SessionLife> Lives)> ClaimAsync(int shard, int most)
+    public async Task<(string Token, IReadOnlyList<SessionLife> Lives)> ClaimAsync(int shard, int most)
     {
         var now = Now;
-        var token = now + (long)options.Value.Lease.TotalMilliseconds;
+        var token = Guid.NewGuid().ToString("N");
+        var until = now + (long)options.Value.Lease.TotalMilliseconds;
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        var due = (string[])(await WatchScripts.Claim.EvaluateAsync(database, [SetKey(shard)], [now, token, most]).ConfigureAwait(false))!;
+        var due = (string[])(await WatchScripts.Claim.EvaluateAsync(database, [SetKey(shard), TakenKey(shard)], [now, until, most, token, TakenTtl]).ConfigureAwait(false))!;
         var lives = new List<SessionLife>(due.Length);
         foreach (var text in due)
         {
@@ -116,31 +122,36 @@ internal sealed class SessionWatch(
         return await database.HashGetAllAsync(RecordKey(life)).ConfigureAwait(false) is { Length: > 0 } entries ? new WatchRecord(entries) : null;
     }
 
-    /// <summary>Says when to look at it next, and what was learned, if it still is the caller's.</summary>
+    /// <summary>Says when to look at it next, and what was learned, if it still is the caller's; it is nobody's then.</summary>
     /// <param name="life">The life.</param>
     /// <param name="token">What the caller has it by.</param>
     /// <param name="record">The record that this was concluded from; null where it does not matter what was noted since.</param>
-    /// <param name="lookAt">When to look next, Unix milliseconds; this then is the token.</param>
+    /// <param name="lookAt">When to look next, Unix milliseconds.</param>
     /// <param name="lifetime">How long it may live yet.</param>
     /// <param name="learned">What changes in the record.</param>
-    public async Task<SettleOutcome> SettleAsync(SessionLife life, long token, WatchRecord? record, long lookAt, TimeSpan lifetime, params KeyValuePair<string, RedisValue>[] learned) =>
-        (SettleOutcome)await EvaluateAsync(
-            WatchScripts.Settle,
-            [SetKey(life.Shard), RecordKey(life)],
-            [life.ToString(), token, record?.TextOf(WatchRecord.Revision) ?? "", lookAt, TtlOf(lifetime), .. Pairs(learned)]).ConfigureAwait(false);
+    public Task<SettleOutcome> SettleAsync(SessionLife life, string token, WatchRecord? record, long lookAt, TimeSpan lifetime, params KeyValuePair<string, RedisValue>[] learned) =>
+        SettleAsync(life, token, record, lookAt, TtlOf(lifetime), RedisValue.EmptyString, learned);
+
+    /// <summary>The caller, if it still is the caller's, has it for another lease.</summary>
+    public Task<SettleOutcome> HoldAsync(SessionLife life, string token, WatchRecord? record, params KeyValuePair<string, RedisValue>[] learned) =>
+        SettleAsync(life, token, record, Now + (long)options.Value.Lease.TotalMilliseconds, TtlOf(TimeSpan.Zero), TakenTtl, learned);
 
     /// <summary>Watches it no more, and nobody is told.</summary>
-    public async Task<SettleOutcome> DropAsync(SessionLife life, long token, WatchRecord? record) =>
+    public Task<SettleOutcome> DropAsync(SessionLife life, string token, WatchRecord? record) =>
+        SettleAsync(life, token, record, RedisValue.EmptyString, RedisValue.EmptyString, RedisValue.EmptyString, []);
+
+    private async Task<SettleOutcome> SettleAsync(
+        SessionLife life, string token, WatchRecord? record, RedisValue lookAt, RedisValue ttl, RedisValue taken, KeyValuePair<string, RedisValue>[] learned) =>
         (SettleOutcome)await EvaluateAsync(
             WatchScripts.Settle,
-            [SetKey(life.Shard), RecordKey(life)],
-            [life.ToString(), token, record?.TextOf(WatchRecord.Revision) ?? "", "", ""]).ConfigureAwait(false);
+            [SetKey(life.Shard), RecordKey(life), TakenKey(life.Shard)],
+            [life.ToString(), token, record?.TextOf(WatchRecord.Revision) ?? "", lookAt, ttl, taken, .. Pairs(learned)]).ConfigureAwait(false);
 
     /// <summary>Its end was told: nothing is left of it but that, for a while.</summary>
     public Task FinishAsync(SessionLife life)
     {
         var (now, toldFor) = (Now, (long)ToldFor.TotalMilliseconds);
-        return EvaluateAsync(WatchScripts.Finish, KeysOf(life), [life.ToString(), now, now - toldFor, toldFor]);
+        return EvaluateAsync(WatchScripts.Finish, [.. KeysOf(life), TakenKey(life.Shard)], [life.ToString(), now, now - toldFor, toldFor]);
     }
 
     /// <summary>A field of the application's, as the record keeps it; encrypted where the session's values are.</summary>

@@ -4,11 +4,11 @@ using StackExchange.Redis;
 namespace RedisSessions.Lifecycle;
 
 /// <summary>
-/// What happens to the watch set. Each shard of it is of one slot: a sorted set of lives by when to look at them next, those that were told of lately, and a
+/// What happens to the watch set. Each shard of it is of one slot: a sorted set of lives by when to look at them next, who took them last, those that were told of lately, and a
 /// record beside it for each life, a hash. Times are the callers' (Unix milliseconds).
 /// <para>
-/// Whoever takes a life to look at it moves its time ahead by the lease; that time then is the taker's token: nobody else has the same, for the next can
-/// take it only later, and what the taker writes is refused once it is another. A record has a revision, which every note changes: so
+/// Whoever takes a life to look at it moves its time ahead by the lease, and leaves a token of its own: what the taker writes is refused once it is
+/// another's, which comes sooner than the lease is over where somebody says that there is something to see. A record has a revision, which every note changes: so
 /// what was concluded from hashes in other slots is written only if nobody noted anything since the record was read.
 /// </para>
 /// </summary>
@@ -35,11 +35,15 @@ internal static class WatchScripts
 
         """;
 
-    /// <summary>KEYS: watch set. ARGV: now, until when they are taken, how many at most. Answers those taken.</summary>
+    /// <summary>KEYS: watch set, those taken. ARGV: now, until when they are taken, how many at most, token, TTL of those taken. Answers them.</summary>
     public static readonly RedisScript Claim = new(
         """
         local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[3])
-        for _, life in ipairs(due) do redis.call('ZADD', KEYS[1], ARGV[2], life) end
+        for _, life in ipairs(due) do
+          redis.call('ZADD', KEYS[1], ARGV[2], life)
+          redis.call('HSET', KEYS[2], life, ARGV[4])
+        end
+        if #due > 0 then redis.call('PEXPIRE', KEYS[2], ARGV[5]) end
         return due
         """);
 
@@ -75,35 +79,38 @@ internal static class WatchScripts
         """);
 
     /// <summary>
-    /// KEYS: watch set, record. ARGV: life, token, revision ('' for any), when to look ('' for never again), TTL, pairs. Only by who has it.
+    /// KEYS: watch set, record, those taken. ARGV: life, token, revision ('' for any), when to look ('' for never again), TTL, TTL of those taken ('' for having
+    /// it no more), pairs. Only by who has it.
     /// </summary>
     public static readonly RedisScript Settle = new(
         $$"""
-        local watch, record = KEYS[1], KEYS[2]
-        local life, token, revision, look, ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+        local watch, record, taken = KEYS[1], KEYS[2], KEYS[3]
+        local life, token, revision, look, ttl, has = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
         {{Parts}}
-        if tonumber(redis.call('ZSCORE', watch, life) or '-1') ~= tonumber(token) then return 0 end
+        if redis.call('HGET', taken, life) ~= token then return 0 end
         if revision ~= '' and redis.call('HGET', record, '{{WatchRecord.Revision}}') ~= revision then return 2 end
+        if has == '' then redis.call('HDEL', taken, life) else redis.call('PEXPIRE', taken, has) end
         if look == '' then
           redis.call('ZREM', watch, life)
           redis.call('DEL', record)
           return 1
         end
         redis.call('ZADD', watch, look, life)
-        put(6, #ARGV)
+        put(7, #ARGV)
         keep(watch, ttl)
         keep(record, ttl)
         return 1
         """);
 
     /// <summary>
-    /// KEYS: watch set, those told of, record. ARGV: life, now, until when what was told is forgotten, for how long it is remembered. By whoever has told it:
+    /// KEYS: watch set, those told of, record, those taken. ARGV: life, now, until when what was told is forgotten, for how long it is remembered. By whoever has told it:
     /// it was told, whoever may have it now.
     /// </summary>
     public static readonly RedisScript Finish = new(
         """
         redis.call('ZREM', KEYS[1], ARGV[1])
         redis.call('DEL', KEYS[3])
+        redis.call('HDEL', KEYS[4], ARGV[1])
         redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])
         redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[3])
         redis.call('PEXPIRE', KEYS[2], ARGV[4])

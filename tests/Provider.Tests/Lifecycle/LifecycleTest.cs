@@ -58,9 +58,27 @@ public abstract class LifecycleTest : ServerTest
                 return Diary.Entries.Count >= count;
             },
             what: $"{count} ends are told");
+        await NotedAsync(await DatabaseAsync(), Fleet, Diary);
         await NothingMoreAsync(count, sites);
         return Diary.Entries;
     }
+
+    /// <summary>Until it is noted that they were told, a clock that leaps is a server that stalls.</summary>
+    internal static Task NotedAsync(IDatabase database, Fleet fleet, Diary diary) => Eventually.TrueAsync(
+        async () =>
+        {
+            foreach (var entry in diary.Entries)
+            {
+                Assert.True(SessionLife.TryParse(entry.Session.EventId, out var life));
+                if (await database.KeyExistsAsync($"{fleet.Prefix}watch:{{{life.Shard}}}:{life}"))
+                {
+                    return false;
+                }
+            }
+
+            return true;
+        },
+        what: "it is noted that they were told");
 
     protected async Task NothingMoreAsync(int count, params Site[] sites)
     {
