@@ -155,6 +155,18 @@ internal static partial class Log
     [LoggerMessage(144, LogLevel.Debug, "Whether a browser's return after its session's end was told already could not be read; it is told; Session:{SessionId}", EventName = "ReturnNotClaimed")]
     public static partial void ReturnNotClaimed(this ILogger logger, Guid sessionId, Exception exception);
 
+    [LoggerMessage(180, LogLevel.Warning, "The application could not be told that session {SessionId} has ended; call {Attempt} failed, and is made again.", EventName = "LifecycleCallFailed")]
+    public static partial void LifecycleCallFailed(this ILogger logger, Guid sessionId, int attempt, Exception exception);
+
+    [LoggerMessage(181, LogLevel.Error, "The application was not told that session {SessionId} has ended: {Attempt} calls failed, and no further one is made.", EventName = "LifecycleGivenUp")]
+    public static partial void LifecycleGivenUp(this ILogger logger, Guid sessionId, int attempt, Exception exception);
+
+    [LoggerMessage(182, LogLevel.Warning, "Sessions that have ended could not be looked for; this is tried again, and said again after it has succeeded.", EventName = "LifecycleNotLooked")]
+    public static partial void LifecycleNotLooked(this ILogger logger, Exception exception);
+
+    [LoggerMessage(183, LogLevel.Debug, "A note about a session that is watched was lost; its next heartbeat, or the next look at it, makes up for it.", EventName = "LifecycleNoteLost")]
+    public static partial void LifecycleNoteLost(this ILogger logger, Exception exception);
+
     [LoggerMessage(129, LogLevel.Error, "A sink of security events threw; the others were told.", EventName = "SecurityEventSinkFailed")]
     public static partial void SecurityEventSinkFailed(this ILogger logger, Exception exception);
 }

@@ -125,7 +125,7 @@ internal sealed partial class RedisSession
     {
         var expected = commit.Before is { } loaded ? Expected.Session(loaded) : Expected.Anything;
         var reply = await deadline.WaitAsync(
-            _store.Hash.CommitAsync(_identity.Key, commit.Delta, expected, _idleTimeout, bound: BoundOf(commit), known: commit.Before, reused: ReusedId), cancellationToken).ConfigureAwait(false);
+            _store.Hash.CommitAsync(_identity.Key, commit.Delta, expected, _idleTimeout, commit.Before is null ? CreatesAt : null, bound: BoundOf(commit), known: commit.Before, reused: ReusedId), cancellationToken).ConfigureAwait(false);
         if (reply.Outcome != CommitOutcome.Done)
         {
             _content.PutBack(commit);
@@ -214,6 +214,23 @@ internal sealed partial class RedisSession
 
     /// <summary>The id, where a session may have ended under it before: it came with the request.</summary>
     private Guid? ReusedId => _state.Stored is null && !_identity.IsNew ? _identity.Id : null;
+
+    /// <summary>
+    /// When a session under this id that this request creates was created, Unix milliseconds: the same however often the commit is tried, for one of
+    /// which nobody knows whether it came may have come.
+    /// </summary>
+    public long CreatesAt
+    {
+        get
+        {
+            if (!ReferenceEquals(_creation.Of, _identity))
+            {
+                _creation = (_identity, _store.Timeouts.Now);
+            }
+
+            return _creation.At;
+        }
+    }
 
     private void Gone()
     {

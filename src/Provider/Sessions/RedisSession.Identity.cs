@@ -101,7 +101,7 @@ internal sealed partial class RedisSession
             return;
         }
 
-        var identity = _identity;
+        var (identity, move) = (_identity, _move);
         _move = null;
         try
         {
@@ -119,6 +119,7 @@ internal sealed partial class RedisSession
         }
 
         _store.AddOns.Destroyed(this, identity.Id, _state.Stored, rejected: false);
+        _store.AddOns.MoveWithdrawn(this, move.Departed, move.From.Id, identity.Id);
     }
 
     public Task DestroyAsync(CancellationToken cancellationToken) => DestroyAsync(SessionEndReason.SignedOut, cancellationToken);
@@ -159,6 +160,7 @@ internal sealed partial class RedisSession
     private async Task EndAsync(SessionIdentity identity, SessionSnapshot? stored, SessionEndReason reason, CancellationToken cancellationToken)
     {
         var deadline = NewDeadline();
+        EndedSession? ended = null;
         try
         {
             if (_store.Former is { } former)
@@ -166,7 +168,7 @@ internal sealed partial class RedisSession
                 await deadline.WaitAsync(former.RemoveAsync(identity.Secret), cancellationToken).ConfigureAwait(false);
             }
 
-            await deadline.WaitAsync(_store.Hash.EndAsync(identity.Id, reason), cancellationToken).ConfigureAwait(false);
+            ended = (await deadline.WaitAsync(_store.Hash.EndAsync(identity.Id, reason), cancellationToken).ConfigureAwait(false)).Ended;
             if (_store.Former is { IsStillUsed: true } used)
             {
                 // A commit that was made in time may have told it since.
@@ -183,6 +185,10 @@ internal sealed partial class RedisSession
         _store.Logger.SessionDestroyed(identity.Id);
         _store.AddOns.Destroyed(this, identity.Id, stored, rejected: false);
         _store.AddOns.Ended(identity.Id, stored, reason);
+        if (ended is { } session)
+        {
+            _store.AddOns.Over(new SessionEnd(session, reason, Stored: stored));
+        }
     }
 
     /// <summary>
@@ -283,7 +289,11 @@ internal sealed partial class RedisSession
         {
             try
             {
-                await _store.Hash.EndAsync(identity.Id, reason).ConfigureAwait(false);
+                if ((await _store.Hash.EndAsync(identity.Id, reason).ConfigureAwait(false)).Ended is { } ended)
+                {
+                    _store.AddOns.Over(new SessionEnd(ended, reason, Stored: stored));
+                }
+
                 if (_store.Former is { } former)
                 {
                     await former.RemoveAsync(identity.Secret).ConfigureAwait(false);

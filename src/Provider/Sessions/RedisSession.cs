@@ -35,6 +35,7 @@ internal sealed partial class RedisSession : ISession
     private SessionIdentity? _next;
     private SessionMove? _move;
     private FailedCommit? _failedCommit;
+    private (SessionIdentity? Of, long At) _creation;
     private bool _hasDeparted;
     private ResponseTurn _responseTurn;
     private int _responseTurns;

@@ -101,6 +101,26 @@ internal abstract class SessionAddOn
     {
     }
 
+    /// <summary>
+    /// A session's hash was deleted because the session ended, whoever ended it and wherever: told to whom deleted it. What nobody ends, and what
+    /// expires by itself, is not told.
+    /// </summary>
+    public virtual void Over(SessionEnd end)
+    {
+    }
+
+    /// <summary>
+    /// A session is about to be stored outside a request; and, with <paramref name="isStored"/>, it was.
+    /// </summary>
+    public virtual void StoringById(Guid id, SessionSnapshot session, bool isStored)
+    {
+    }
+
+    /// <summary>A new id was taken back that the session was about to get, for the browser was never told: it goes on under the old one.</summary>
+    public virtual void MoveWithdrawn(RedisSession session, SessionSnapshot departed, Guid oldId, Guid newId)
+    {
+    }
+
     /// <summary>A session became a user's, or goes on as the user's under another ticket. <paramref name="how"/> says so in words.</summary>
     public virtual void SignedIn(Guid id, string? userId, string how)
     {
@@ -161,6 +181,13 @@ internal enum SessionAddOnOrder
 /// <param name="Name">Of browser and system, to be read by people.</param>
 /// <param name="IsFirst">Whether no other is known of the user.</param>
 internal readonly record struct NewDevice(Guid Id, string Name, bool IsFirst);
+
+/// <summary>The end of a session.</summary>
+/// <param name="Session">What its hash said.</param>
+/// <param name="Reason">Why it ended.</param>
+/// <param name="Revocation">By whom and what for, where it was revoked; null where nobody said.</param>
+/// <param name="Stored">What it held, where the request knows.</param>
+internal readonly record struct SessionEnd(EndedSession Session, SessionEndReason Reason, SessionRevocation? Revocation = null, SessionSnapshot? Stored = null);
 
 /// <summary>What a heartbeat is about, as it was when the session was loaded.</summary>
 /// <param name="Id">The session.</param>

@@ -149,6 +149,15 @@ internal sealed class SessionAddOns
         }
     }
 
+    public void Over(SessionEnd end) =>
+        Tell(end.Session.Id, end, static (addOn, end) => addOn.Over(end));
+
+    public void StoringById(Guid id, SessionSnapshot session, bool isStored) =>
+        Tell(id, (id, session, isStored), static (addOn, told) => addOn.StoringById(told.id, told.session, told.isStored));
+
+    public void MoveWithdrawn(RedisSession session, SessionSnapshot departed, Guid oldId, Guid newId) =>
+        Tell(oldId, (session, departed, oldId, newId), static (addOn, told) => addOn.MoveWithdrawn(told.session, told.departed, told.oldId, told.newId));
+
     public void SignedIn(Guid id, string? userId, string how) =>
         Tell(id, (id, userId, how), static (addOn, told) => addOn.SignedIn(told.id, told.userId, told.how));
 

@@ -23,7 +23,11 @@ internal sealed class SessionRepository(SessionHash hash, SessionTimeouts timeou
 
         var secret = SessionId.NewSecret();
         var id = SessionId.Derive(secret);
-        await hash.CommitAsync(keys.Session(id), delta, Expected.Anything, timeouts.IdleTimeout).WaitAsync(cancellationToken).ConfigureAwait(false);
+        var createdAt = timeouts.Now;
+        var session = SessionSnapshot.Applied(SessionSnapshot.NoVersion, createdAt, null, delta);
+        addOns.StoringById(id, session, isStored: false);
+        await hash.CommitAsync(keys.Session(id), delta, Expected.Anything, timeouts.IdleTimeout, createdAt).WaitAsync(cancellationToken).ConfigureAwait(false);
+        addOns.StoringById(id, session, isStored: true);
         return new CreatedSession(id.ToString(), secret);
     }
 
@@ -112,6 +116,7 @@ internal sealed class SessionRepository(SessionHash hash, SessionTimeouts timeou
         }
 
         addOns.EndedById(ended);
+        addOns.Over(new SessionEnd(ended, SessionEndReason.Revoked));
         return true;
     }
 

@@ -42,6 +42,9 @@ internal static class FieldNames
     /// <summary>Until when the browser is to keep the session's cookie, Unix milliseconds; missing for one that it forgets when it is closed.</summary>
     public const string CookieEnds = "@pe";
 
+    /// <summary>The id under which the session was created; missing until it gets another, and where nobody asks (lifecycle).</summary>
+    public const string FirstId = "@f";
+
     /// <summary>Where values are encrypted: what makes version, metadata and values one; see <see cref="FieldCodec"/>.</summary>
     public const string Seal = "@m";
 

@@ -199,6 +199,7 @@ internal sealed class ProviderIndex(
         }
 
         AddOns.EndedById(ended);
+        AddOns.Over(new SessionEnd(ended, SignedOut.Reason, SignedOut));
         return true;
     }
 

@@ -163,12 +163,13 @@ internal sealed class UserIndex(
         }
 
         var reply = await hash.EndAsync(id, revocation.Reason, userId).ConfigureAwait(false);
-        if (reply.Ended is null)
+        if (reply.Ended is not { } ended)
         {
             return reply.IsAnothers ? RevokeResult.BelongsToAnother : RevokeResult.NotFound;
         }
 
         AddOns.Revoked(userId, id, revocation);
+        AddOns.Over(new SessionEnd(ended, revocation.Reason, revocation));
         return RevokeResult.Revoked;
     }
 

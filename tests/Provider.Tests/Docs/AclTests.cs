@@ -3,7 +3,9 @@ using System.Text.RegularExpressions;
 using Microsoft.Extensions.Caching.Distributed;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Logging;
+using RedisSessions.Lifecycle;
 using RedisSessions.Tests.Analytics;
+using RedisSessions.Tests.Lifecycle;
 using RedisSessions.Tests.Users;
 using StackExchange.Redis;
 
@@ -286,6 +288,35 @@ public abstract partial class AclTests(RedisServer server) : AnalyticsTest(serve
         Assert.Equal(1, (await Analytics(site).GetDailyReportAsync(Today)).UniqueUsers);
         await site.Services.GetRequiredService<IUserSessions>().RevokeAllAsync("ada");
         await FlushAsync(site);
+        await NothingWasRefusedAsync();
+    }
+
+    [Fact]
+    public async Task Lifecycle()
+    {
+        var diary = new Diary();
+        var site = await StartAsUserAsync(
+            await CreateUserAsync("user index", "lifecycle"),
+            builder => builder.AddUserIndex().AddLifecycle<DiaryLifecycle>(o => o.Fields.Add("a")),
+            services: services => services.AddSingleton(diary));
+        await UseSessionsAsync(site);
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/a/1");
+        await browser.GetAsync("/login/ada");
+        var id = await browser.GetAsync("/id");
+        Clock.Advance(TimeSpan.FromMinutes(6));
+        Assert.Equal("ada", await browser.GetAsync("/whoami"));
+        var watcher = site.Services.GetRequiredService<LifecycleWatcher>();
+        await watcher.LookAsync(CancellationToken.None);
+        await (await DatabaseAsync()).KeyDeleteAsync(KeyOf(id));
+        Clock.Advance(TimeSpan.FromHours(2));
+        await Eventually.TrueAsync(async () =>
+        {
+            await watcher.LookAsync(CancellationToken.None);
+            return diary.Entries.Any(entry => entry.Session.SessionId == id);
+        });
+        Assert.DoesNotContain(site.Log.Ours, entry => entry.Exception is not null);
+        await site.DisposeAsync();
         await NothingWasRefusedAsync();
     }
 

@@ -17,12 +17,12 @@ internal static class EndScript
         local key, mark = KEYS[1], KEYS[2]
         local reason, kept, owner = ARGV[1], ARGV[2], ARGV[3]
         if redis.call('EXISTS', key) == 0 then return 0 end
-        local said = redis.pcall('HMGET', key, '{{FieldNames.Created}}', '{{FieldNames.UserId}}')
+        local said = redis.pcall('HMGET', key, '{{FieldNames.Created}}', '{{FieldNames.UserId}}', '{{FieldNames.FirstId}}')
         if said['err'] then said = {} end
         if owner ~= '' and said[2] ~= owner then return 2 end
         redis.call('DEL', key)
         if kept ~= '0' then redis.pcall('SET', mark, reason, 'PX', kept) end
-        return {said[1] or '', said[2] or ''}
+        return {said[1] or '', said[2] or '', said[3] or ''}
         """);
 
     /// <param name="database">The connection.</param>
@@ -37,8 +37,10 @@ internal static class EndScript
     public static EndReply Reply(RedisResult reply, Guid id) => reply.Length < 0
         ? new EndReply(null, (int)reply == Another)
         : new EndReply(
-            new EndedSession(id, ((RedisValue)reply[0]).TryParse(out long created) ? created : null, (string?)reply[1] is { Length: > 0 } user ? user : null),
+            new EndedSession(id, ((RedisValue)reply[0]).TryParse(out long created) ? created : null, TextOf(reply[1]), TextOf(reply[2])),
             IsAnothers: false);
+
+    private static string? TextOf(RedisResult said) => (string?)said is { Length: > 0 } text ? text : null;
 }
 
 /// <param name="Ended">The session that ended; null if none did.</param>
