@@ -4,6 +4,7 @@ using RedisSessions.Benchmarks.Analytics;
 using RedisSessions.Benchmarks.Caching;
 using RedisSessions.Benchmarks.Http;
 using RedisSessions.Benchmarks.Micro;
+using RedisSessions.Benchmarks.Redis;
 using RedisSessions.Benchmarks.Results;
 using RedisSessions.Benchmarks.Sizing;
 using RedisSessions.Benchmarks.Users;
@@ -31,6 +32,12 @@ switch (args)
         break;
     case ["sizing"]:
         await WithRedisAsync(SizingRun.RunAsync);
+        break;
+    case ["redis"]:
+        await RedisRun.RunAsync();
+        break;
+    case ["threads"]:
+        await ThreadsRun.RunAsync();
         break;
     case ["copies"]:
         await CopiesRun.RunAsync();

@@ -1,6 +1,9 @@
 using Microsoft.AspNetCore.Session;
+using Microsoft.Extensions.Caching.Hybrid;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using StackExchange.Redis;
+using ZiggyCreatures.Caching.Fusion;
+using ZiggyCreatures.Caching.Fusion.Serialization.SystemTextJson;
 
 namespace RedisSessions.Benchmarks.Contenders;
 
@@ -16,7 +19,12 @@ public static class Contender
     public const string OursWithAnalytics = "RedisSessions, user index, analytics";
     public const string Microsoft = "Microsoft";
     public const string JsonBlob = "JSON blob";
+    public const string InMemory = "in memory";
+    public const string Hybrid = "Microsoft over HybridCache";
+    public const string Fusion = "Microsoft over FusionCache";
     public const string Ping = "PING limit";
+
+    private const int MostBytes = 4 * 1024 * 1024;
 
     public static IServiceCollection Add(IServiceCollection services, string contender, string redis, string? prefix = null)
     {
@@ -52,6 +60,23 @@ public static class Contender
                 services.AddStackExchangeRedisCache(o => (o.Configuration, o.InstanceName) = (redis, prefix));
                 services.AddSession();
                 break;
+            case InMemory:
+                services.AddDistributedMemoryCache(o => o.SizeLimit = null);
+                services.AddSession();
+                break;
+            case Hybrid:
+                AddRedisCache(services, redis, prefix);
+                services.AddHybridCache(o => o.MaximumPayloadBytes = MostBytes);
+                AddSessionOverHybridCache(services);
+                break;
+            case Fusion:
+                AddRedisCache(services, redis, prefix);
+                services.AddFusionCache()
+                    .WithSerializer(new FusionCacheSystemTextJsonSerializer())
+                    .WithRegisteredDistributedCache()
+                    .AsHybridCache();
+                AddSessionOverHybridCache(services);
+                break;
             case JsonBlob:
                 services.AddSingleton<IConnectionMultiplexer>(_ => ConnectionMultiplexer.Connect(redis));
                 services.AddSingleton(provider => new JsonBlobSessions(provider.GetRequiredService<IConnectionMultiplexer>().GetDatabase(), prefix));
@@ -69,5 +94,16 @@ public static class Contender
         }
 
         return services;
+    }
+
+    private static void AddRedisCache(IServiceCollection services, string redis, string prefix) =>
+        services.AddStackExchangeRedisCache(o => (o.Configuration, o.InstanceName) = (redis, prefix));
+
+    // The session's cache is the two-level one, whose second level is the container's.
+    private static void AddSessionOverHybridCache(IServiceCollection services)
+    {
+        services.AddSession();
+        services.Replace(ServiceDescriptor.Singleton<ISessionStore>(static provider => new DistributedSessionStore(
+            new HybridDistributedCache(provider.GetRequiredService<HybridCache>()), provider.GetRequiredService<ILoggerFactory>())));
     }
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using RedisSessions.Benchmarks.Contenders;
 using RedisSessions.Testing;
@@ -12,7 +13,10 @@ namespace RedisSessions.Benchmarks.Http;
 internal sealed class HttpRun(bool quick)
 {
     private static readonly string[] Contenders =
-        [Contender.Ping, Contender.Ours, Contender.OursDedicated, Contender.OursWithoutCopies, Contender.Microsoft, Contender.JsonBlob];
+        [Contender.Ping, Contender.Ours, Contender.OursDedicated, Contender.OursWithoutCopies, Contender.Microsoft, Contender.JsonBlob, Contender.InMemory, Contender.Hybrid, Contender.Fusion];
+
+    // What keeps sessions in the server's own memory, the only place or the first: no other server's change is seen there.
+    private static readonly string[] OwnMemory = [Contender.InMemory, Contender.Hybrid, Contender.Fusion];
 
     private static readonly string[] Ours = [Contender.Ours, Contender.OursDedicated, Contender.OursWithoutCopies];
 
@@ -24,6 +28,9 @@ internal sealed class HttpRun(bool quick)
     private readonly int _rounds = quick ? 3 : 7;
     private readonly int _milliseconds = quick ? 300 : 400;
     private readonly List<Sample> _samples = [];
+    private readonly Stopwatch _watch = Stopwatch.StartNew();
+    private int _turns;
+    private int _allTurns;
 
     public async Task<IReadOnlyList<Sample>> RunAsync(string redis)
     {
@@ -37,6 +44,7 @@ internal sealed class HttpRun(bool quick)
                 sites[contender] = await StartAsync(load, redis, contender, warmUpMilliseconds: quick ? 1_000 : 4_000);
             }
 
+            _allTurns = (_sizes.Sum(size => TurnsOf(size).Sum(turn => turn.Contenders.Length)) * _connections.Length * _rounds) + Contenders.Except(Ours).Except(OwnMemory).Count();
             foreach (var size in _sizes)
             {
                 foreach (var site in sites.Values)
@@ -68,17 +76,18 @@ internal sealed class HttpRun(bool quick)
 
     private async Task RoundAsync(ChildProcess load, Dictionary<string, RunningSite> sites, int size, int connections, int round)
     {
-        foreach (var path in new[] { "/none", "/read-async", "/write", "/read-sync" })
+        foreach (var (path, contenders) in TurnsOf(size))
         {
-            foreach (var contender in path == "/read-sync" ? Ours : size == 10_000 && path != "/none" ? [.. Contenders, .. WithAddOns] : Contenders)
+            foreach (var contender in contenders)
             {
-                if (path != "/none" || size == 10_000)
-                {
-                    await SampleAsync(load, sites[contender], path, size, connections, contender, round);
-                }
+                await SampleAsync(load, sites[contender], path, size, connections, contender, round);
             }
         }
     }
+
+    private static IEnumerable<(string Path, string[] Contenders)> TurnsOf(int size) => size == 10_000
+        ? [("/none", Contenders), ("/read-async", [.. Contenders, .. WithAddOns]), ("/write", [.. Contenders, .. WithAddOns]), ("/read-sync", Ours), ("/middleware-sync", Ours)]
+        : [("/read-async", Contenders), ("/write", Contenders), ("/read-sync", Ours)];
 
     /// <summary>What may leave a site stuck comes last: synchronous reads that nothing preloads.</summary>
     private async Task StallAsync(ChildProcess load, Dictionary<string, RunningSite> sites)
@@ -90,9 +99,7 @@ internal sealed class HttpRun(bool quick)
         }
 
         var connections = _connections[^1];
-        await SampleAsync(load, sites[Contender.OursDedicated], "/middleware-sync", Size, connections, Contender.OursDedicated, 1);
-        await SampleAsync(load, sites[Contender.Ours], "/middleware-sync", Size, connections, Contender.Ours, 1);
-        foreach (var contender in Contenders.Except(Ours))
+        foreach (var contender in Contenders.Except(Ours).Except(OwnMemory))
         {
             await SampleAsync(load, sites[contender], "/read-sync", Size, connections, contender, 1);
         }
@@ -101,10 +108,10 @@ internal sealed class HttpRun(bool quick)
     private async Task SampleAsync(ChildProcess load, RunningSite site, string path, int size, int connections, string contender, int round)
     {
         // Long enough for a stall to be one.
-        var milliseconds = path == "/middleware-sync" || (path == "/read-sync" && !Ours.Contains(contender)) ? 4 * _milliseconds : _milliseconds;
+        var milliseconds = path == "/read-sync" && !Ours.Contains(contender) ? 4 * _milliseconds : _milliseconds;
         var answer = (await load.AskAsync($"run {site.Port} {path} {connections} {milliseconds}")).Split(' ');
         var rate = long.Parse(answer[0], CultureInfo.InvariantCulture) / double.Parse(answer[1], CultureInfo.InvariantCulture);
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{size / 1000,5} KB  {connections} connections  round {round}  {path,-17} {contender,-34} {rate,9:N0}/s"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{++_turns,5} of {_allTurns}  {_watch.Elapsed:mm\\:ss}  {size / 1000,5} KB  {connections} connections  round {round}  {path,-17} {contender,-34} {rate,9:N0}/s"));
         _samples.Add(new Sample(path, size, connections, contender, round, rate));
     }
 

@@ -23,13 +23,23 @@ internal sealed class OperationRig : IAsyncDisposable
         _fields = fields;
     }
 
-    public static async Task<OperationRig> StartAsync(string contender, string redis, int bytes, int fields)
+    public static async Task<OperationRig> StartAsync(string contender, string redis, int bytes, int fields) =>
+        (await StartManyAsync(contender, redis, bytes, fields, count: 1))[0];
+
+    /// <summary>Several sessions of one store; the store goes with the first that is disposed.</summary>
+    public static async Task<OperationRig[]> StartManyAsync(string contender, string redis, int bytes, int fields, int count)
     {
         var services = new ServiceCollection().AddLogging(logging => logging.ClearProviders());
-        var rig = new OperationRig(Contender.Add(services, contender, redis).BuildServiceProvider(), bytes, fields);
-        await rig.FillAsync(rig._key);
-        await rig.LoadAsync();
-        return rig;
+        var provider = Contender.Add(services, contender, redis).BuildServiceProvider();
+        var rigs = new OperationRig[count];
+        for (var i = 0; i < count; i++)
+        {
+            rigs[i] = new OperationRig(provider, bytes, fields);
+            await rigs[i].FillAsync(rigs[i]._key);
+            await rigs[i].LoadAsync();
+        }
+
+        return rigs;
     }
 
     /// <summary>A request that reads one small value.</summary>

@@ -21,7 +21,9 @@ internal static class Report
         text.AppendLine();
         text.AppendLine("Requests per second, medians over rounds in which contenders take turns of half a second; in brackets the median of the");
         text.AppendLine("ratios to the PING limit in the same round. The limit sends one bare PING where a store would read or write. A session");
-        text.AppendLine("has ten fields that add up to its size and two small ones that the page reads or writes.");
+        text.AppendLine("has ten fields that add up to its size and two small ones that the page reads or writes. In memory is what a site on one server");
+        text.AppendLine("gives up for any of the others; over HybridCache and FusionCache (an adapter of ours to IDistributedCache, Redis as their second level) a");
+        text.AppendLine("read is from the server's own memory too, and does not see what another server changed, nor does it slide.");
         AppendTargets(text, rates);
         foreach (var connections in rates.Select(rate => rate.Connections).Distinct().Order())
         {
@@ -68,6 +70,8 @@ internal static class Report
             }
 
             Row($"synchronous / asynchronous read, 10 KB, {connections} connections", "0.90", rates.Ratio(("/read-sync", Contender.Ours), ("/read-async", Contender.Ours), 10_000, connections));
+            Row($"synchronous in a middleware / asynchronous read, 10 KB, {connections} connections", "0.90", rates.Ratio(("/middleware-sync", Contender.Ours), ("/read-async", Contender.Ours), 10_000, connections));
+            Row($"read / in memory, 10 KB, {connections} connections", "", rates.Ratio(("/read-async", Contender.Ours), ("/read-async", Contender.InMemory), 10_000, connections));
             Row($"read / Microsoft, 10 KB, {connections} connections", "1.8", rates.Ratio(("/read-async", Contender.Ours), ("/read-async", Contender.Microsoft), 10_000, connections));
             Row($"write / Microsoft, 10 KB, {connections} connections", "1.5", rates.Ratio(("/write", Contender.Ours), ("/write", Contender.Microsoft), 10_000, connections));
             Row($"read / Microsoft, 100 KB, {connections} connections", "4", rates.Ratio(("/read-async", Contender.Ours), ("/read-async", Contender.Microsoft), 100_000, connections));
@@ -81,10 +85,6 @@ internal static class Report
 
             Row($"read without copies / Microsoft, 10 KB, {connections} connections", "1.3", rates.Ratio(("/read-async", Contender.OursWithoutCopies), ("/read-async", Contender.Microsoft), 10_000, connections));
         }
-
-        var most = rates.Max(rate => rate.Connections);
-        var middleware = rates.Rate("/middleware-sync", 10_000, most, Contender.OursDedicated) / rates.Rate("/read-async", 10_000, most, Contender.OursDedicated);
-        Row($"synchronous in a middleware / asynchronous read, dedicated threads, 10 KB, {most} connections", "0.5", middleware);
 
         void Row(string what, string target, double? measured)
         {

@@ -13,6 +13,8 @@ internal static class ResultsFile
         ["users"] = "The user index against its size",
         ["analytics"] = "Analytics against the number of live sessions",
         ["sizing"] = "Sizing Redis",
+        ["redis"] = "One core of Redis",
+        ["threads"] = "Dedicated threads",
         ["cache"] = "IDistributedCache",
     };
 

@@ -68,8 +68,9 @@ public sealed class RedisSessionOptions
     public LocalCacheOptions LocalCache { get; } = new();
 
     /// <summary>
-    /// Whether the session's load is awaited before the matched endpoint runs, so that synchronous session code blocks no
-    /// thread. <see cref="SessionPreloadAttribute"/> turns it off for one endpoint. Default <see langword="true"/>.
+    /// Whether the session's load is awaited by <c>UseSession()</c> of a <see cref="Microsoft.AspNetCore.Builder.WebApplication"/>, and before the
+    /// matched endpoint runs, so that synchronous session code blocks no thread. <see cref="SessionPreloadAttribute"/> turns it off for one
+    /// endpoint. Default <see langword="true"/>.
     /// </summary>
     public bool PreloadSession { get; set; } = true;
 

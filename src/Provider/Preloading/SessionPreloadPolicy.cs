@@ -3,7 +3,6 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Routing.Matching;
-using Microsoft.AspNetCore.StaticAssets;
 using Microsoft.Extensions.Options;
 using RedisSessions.Sessions;
 
@@ -82,10 +81,10 @@ internal sealed class SessionPreloadPolicy(IOptions<RedisSessionOptions> options
         endpoint.RequestDelegate is not null
         && (endpoint is RouteEndpoint || endpoint.GetType() == typeof(Endpoint))
         && (addOns.NeedEndpointTurn || Waits(endpoint))
-        && endpoint.Metadata.GetMetadata<StaticAssetDescriptor>() is null;
+        && SessionPreload.MayRead(endpoint);
 
     private bool Waits(Endpoint endpoint) =>
-        options.Value.PreloadSession && endpoint.Metadata.GetMetadata<SessionPreloadAttribute>() is not { Enabled: false };
+        options.Value.PreloadSession && !SessionPreload.IsOff(endpoint);
 
     private RequestDelegate Preload(Endpoint endpoint)
     {

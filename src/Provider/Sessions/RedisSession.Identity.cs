@@ -342,13 +342,13 @@ internal sealed partial class RedisSession
         }
     }
 
-    /// <summary>SessionMiddleware does not tell with which options it works, and where they are its own, this cannot replace its cookie.</summary>
+    /// <summary>SessionMiddleware does not tell with which options it works, and where only it knows them, this cannot replace its cookie.</summary>
     private void EnsureCookieIsOurs()
     {
         if (_store.Cookie.Read(_context!) != _initial.Secret)
         {
             throw new InvalidOperationException(
-                "The session cookie cannot be replaced, because UseSession was given options of its own. Write services.Configure<SessionOptions>(...), and UseSession() without options.");
+                "The session cookie cannot be replaced, because UseSession was given options of its own on a branch of the pipeline. Write services.Configure<SessionOptions>(...), or give them to UseSession of the WebApplication itself.");
         }
     }
 }

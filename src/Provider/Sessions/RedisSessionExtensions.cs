@@ -18,7 +18,7 @@ public static class RedisSessionExtensions
     /// <param name="session">The session.</param>
     /// <param name="cancellationToken">Stops waiting for the load.</param>
     /// <exception cref="InvalidOperationException">
-    /// The response has started, or <c>UseSession</c> was given options of its own, so the cookie cannot change.
+    /// The response has started, or <c>UseSession</c> of a branch was given options of its own, so the cookie cannot change.
     /// </exception>
     public static Task RegenerateIdAsync(this ISession session, CancellationToken cancellationToken = default) =>
         Require(session).RegenerateIdAsync(cancellationToken);

@@ -23,7 +23,7 @@ internal sealed class SessionCookie(IDataProtectionProvider protection, IOptions
     /// <summary>The secret in this request's cookie, as SessionMiddleware reads it; null if there is no valid one.</summary>
     public string? Read(HttpContext context)
     {
-        var text = context.Request.Cookies[options.Value.Cookie.Name!];
+        var text = context.Request.Cookies[BuilderOf(context).Name!];
         if (string.IsNullOrEmpty(text))
         {
             return null;
@@ -48,22 +48,27 @@ internal sealed class SessionCookie(IDataProtectionProvider protection, IOptions
     public void Append(HttpContext context, string secret, DateTimeOffset? ends = null)
     {
         var value = Convert.ToBase64String(_protector.Protect(Encoding.UTF8.GetBytes(secret))).TrimEnd('=');
-        var cookie = options.Value.Cookie.Build(context);
+        var builder = BuilderOf(context);
+        var cookie = builder.Build(context);
         if (ends is not null)
         {
             // A browser takes the age for the more important of the two.
             (cookie.Expires, cookie.MaxAge) = (ends, null);
         }
 
-        context.Response.Cookies.Append(options.Value.Cookie.Name!, value, cookie);
+        context.Response.Cookies.Append(builder.Name!, value, cookie);
         PreventCaching(context.Response.Headers);
     }
 
     public void Expire(HttpContext context)
     {
-        context.Response.Cookies.Delete(options.Value.Cookie.Name!, options.Value.Cookie.Build(context));
+        var builder = BuilderOf(context);
+        context.Response.Cookies.Delete(builder.Name!, builder.Build(context));
         PreventCaching(context.Response.Headers);
     }
+
+    /// <summary>As this request's SessionMiddleware sees it.</summary>
+    private CookieBuilder BuilderOf(HttpContext context) => (context.Features.Get<SessionOptionsInUse>()?.Options ?? options.Value).Cookie;
 
     private static void PreventCaching(IHeaderDictionary headers)
     {

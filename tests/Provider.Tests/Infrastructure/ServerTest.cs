@@ -29,9 +29,11 @@ public abstract class ServerTest : IAsyncLifetime
         Action<RedisSessionBuilder>? addOns = null,
         Action<IApplicationBuilder>? beforeSession = null,
         Action<IApplicationBuilder>? afterSession = null,
-        LogLevel logLevel = LogLevel.Trace)
+        LogLevel logLevel = LogLevel.Trace,
+        Action<WebApplication>? useSession = null)
     {
-        var site = await Site.StartAsync((redis ?? Server.Address) + RedisServer.Patient, map ?? (_ => { }), Fleet, options, services, addOns, beforeSession, afterSession, logLevel);
+        var site = await Site.StartAsync(
+            (redis ?? Server.Address) + RedisServer.Patient, map ?? (_ => { }), Fleet, options, services, addOns, beforeSession, afterSession, logLevel, useSession);
         _sites.Add(site);
         return site;
     }

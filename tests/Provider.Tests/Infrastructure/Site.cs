@@ -37,14 +37,15 @@ public sealed class Site : IAsyncDisposable
         Action<RedisSessionBuilder>? addOns = null,
         Action<IApplicationBuilder>? beforeSession = null,
         Action<IApplicationBuilder>? afterSession = null,
-        LogLevel logLevel = LogLevel.Trace)
+        LogLevel logLevel = LogLevel.Trace,
+        Action<WebApplication>? useSession = null)
     {
         var log = new CapturedLog();
         var builder = NewBuilder(redis, fleet ?? new Fleet(), log, options, services, addOns, logLevel);
         builder.WebHost.UseTestServer();
         var app = builder.Build();
         beforeSession?.Invoke(app);
-        app.UseSession();
+        (useSession ?? (static app => app.UseSession())).Invoke(app);
         afterSession?.Invoke(app);
         map(app);
         await app.StartAsync();

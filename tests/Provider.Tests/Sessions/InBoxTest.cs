@@ -16,7 +16,7 @@ public abstract class InBoxTest(RedisServer server) : ServerTest(server)
     /// <summary>Whether Microsoft's own session store answers, to show that a test says what Microsoft's does.</summary>
     protected virtual bool IsMicrosofts => false;
 
-    /// <summary>A site of one page, as an endpoint, which is preloaded, or as middleware, which is not.</summary>
+    /// <summary>A site of one page, as an endpoint, which is preloaded, or as middleware of a pipeline that does not preload for middleware.</summary>
     protected Task<Site> StartPageAsync(
         RequestDelegate page,
         bool asEndpoint = false,
@@ -57,7 +57,8 @@ public abstract class InBoxTest(RedisServer server) : ServerTest(server)
                     sessions.Services.AddTransient<ISessionStore, DistributedSessionStore>();
                 }
             },
-            beforeSession);
+            beforeSession,
+            useSession: asEndpoint ? null : static app => ((IApplicationBuilder)app).UseSession());
 
     /// <summary>A browser whose session holds "a" = "1".</summary>
     protected async Task<(Browser Browser, string Id)> BrowserWithSessionAsync(Site site)

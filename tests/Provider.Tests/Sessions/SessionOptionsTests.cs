@@ -1,20 +1,23 @@
+using Microsoft.Net.Http.Headers;
+
 namespace RedisSessions.Tests.Sessions;
 
-/// <summary>UseSession(options): a cookie whose name only the middleware knows.</summary>
+/// <summary>
+/// UseSession(options). Of a WebApplication, the cookie that our session writes follows them; on a branch only the middleware knows them, and
+/// where its cookie's name is another, what would replace it refuses before anything is changed.
+/// </summary>
 public abstract class SessionOptionsTests(RedisServer server) : ServerTest(server)
 {
     private const string Cookie = "shop";
 
     private KestrelSite? _site;
 
-    private async Task<KestrelSite> StartShopAsync() => _site = await KestrelSite.StartPipelineAsync(
+    private async Task<KestrelSite> StartShopAsync(Action<WebApplication> useSession) => _site = await KestrelSite.StartPipelineAsync(
         Server.Address + RedisServer.Patient,
         Fleet,
         app =>
         {
-            var options = new SessionOptions();
-            options.Cookie.Name = Cookie;
-            app.UseSession(options);
+            useSession(app);
             Pages.Map(app);
             app.MapGet("/sign-in", async (HttpContext context) =>
             {
@@ -23,42 +26,70 @@ public abstract class SessionOptionsTests(RedisServer server) : ServerTest(serve
             });
         });
 
+    private Task<KestrelSite> StartBranchAsync() => StartShopAsync(app => ((IApplicationBuilder)app).UseSession(new SessionOptions { Cookie = { Name = Cookie } }));
+
     [Theory]
     [InlineData("/regenerate")]
     [InlineData("/sign-in")]
-    public async Task Regenerating_works_with_the_options_in_use_or_refuses_before_anything_is_deleted(string path)
+    [InlineData("/destroy")]
+    public async Task On_a_branch_with_a_cookie_of_its_own_an_id_does_not_change_and_nothing_is_deleted(string path)
     {
-        var site = await StartShopAsync();
-        var browser = site.NewBrowser();
+        var browser = (await StartBranchAsync()).NewBrowser();
         await browser.GetAsync("/set/cart/tea");
         var before = browser.Copy();
         var (status, _) = await browser.TryAsync(path);
+        Assert.Equal(StatusCodes.Status500InternalServerError, (int)status);
+        Assert.Equal("tea", await browser.GetAsync("/get/cart"));
+        Assert.Equal(before.Cookies, browser.Cookies);
+    }
+
+    [Theory]
+    [InlineData("/regenerate")]
+    [InlineData("/sign-in")]
+    public async Task A_new_id_goes_out_with_the_options_in_use(string path)
+    {
+        var options = new SessionOptions { Cookie = { Name = Cookie, Path = "/", Domain = "localhost", SameSite = Microsoft.AspNetCore.Http.SameSiteMode.Strict, MaxAge = TimeSpan.FromDays(2) } };
+        var browser = (await StartShopAsync(app => app.UseSession(options))).NewBrowser();
+        var first = await CookieOfAsync(browser, "/set/cart/tea");
+        var before = browser.Copy();
+        var second = await CookieOfAsync(browser, path);
+        Assert.NotEqual(first.Value, second.Value);
+        second.Value = first.Value;
+        Assert.Equal(first, second);
         Assert.Equal("tea", await browser.GetAsync("/get/cart"));
         Assert.Equal([Cookie], browser.Cookies.Keys);
-        if ((int)status == StatusCodes.Status200OK)
-        {
-            Assert.NotEqual(before.Cookies[Cookie], browser.Cookies[Cookie]);
-            Assert.Equal("", await before.GetAsync("/get/cart"));
-        }
+        Assert.Equal("", await before.GetAsync("/get/cart"));
     }
 
     [Fact]
-    public async Task Destroying_works_with_the_options_in_use_or_refuses_before_anything_is_deleted()
+    public async Task So_it_does_where_only_path_and_domain_differ_from_the_containers()
     {
-        var site = await StartShopAsync();
-        var browser = site.NewBrowser();
+        var options = new SessionOptions { Cookie = { Path = "/regenerate", Domain = "localhost" } };
+        var browser = (await StartShopAsync(app => app.UseSession(options))).NewBrowser();
+        await browser.GetAsync("/set/cart/tea");
+        var cookie = await CookieOfAsync(browser, "/regenerate");
+        Assert.Equal(("/regenerate", "localhost"), (cookie.Path.Value, cookie.Domain.Value));
+        Assert.Equal("tea", await browser.GetAsync("/get/cart"));
+    }
+
+    [Fact]
+    public async Task A_destroyed_sessions_cookie_expires_where_it_is()
+    {
+        var options = new SessionOptions { Cookie = { Name = Cookie, Path = "/", Domain = "localhost" } };
+        var browser = (await StartShopAsync(app => app.UseSession(options))).NewBrowser();
         await browser.GetAsync("/set/cart/tea");
         var before = browser.Copy();
-        var (status, _) = await browser.TryAsync("/destroy");
-        if ((int)status == StatusCodes.Status200OK)
-        {
-            Assert.Empty(browser.Cookies);
-            Assert.Equal("", await before.GetAsync("/get/cart"));
-        }
-        else
-        {
-            Assert.Equal("tea", await browser.GetAsync("/get/cart"));
-        }
+        var cookie = await CookieOfAsync(browser, "/destroy");
+        Assert.Equal((Cookie, "/", "localhost"), (cookie.Name.Value, cookie.Path.Value, cookie.Domain.Value));
+        Assert.Empty(browser.Cookies);
+        Assert.Equal("", await before.GetAsync("/get/cart"));
+    }
+
+    private static async Task<SetCookieHeaderValue> CookieOfAsync(Browser browser, string path)
+    {
+        using var response = await browser.SendAsync(HttpMethod.Get, path);
+        Assert.True(response.IsSuccessStatusCode);
+        return SetCookieHeaderValue.Parse(response.Headers.GetValues("Set-Cookie").Single());
     }
 
     public override async ValueTask DisposeAsync()
