@@ -1,4 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Session;
@@ -17,8 +16,6 @@ namespace Microsoft.Extensions.DependencyInjection;
 /// <summary>Puts ASP.NET Core's session on Redis.</summary>
 public static class RedisSessionServiceCollectionExtensions
 {
-    private const string InBox = "The in-box session middleware does not declare itself safe for trimming.";
-
     /// <summary>
     /// Stores sessions in the Redis of this connection string. The application keeps <c>app.UseSession()</c> and
     /// <c>HttpContext.Session</c> and needs no other line; call it before or after <c>AddSession</c>, which sets the cookie
@@ -28,7 +25,6 @@ public static class RedisSessionServiceCollectionExtensions
     /// <param name="configuration">A StackExchange.Redis connection string, such as <c>localhost:6379,password=...</c>.</param>
     /// <param name="configure">Further options; <see langword="null"/> for the defaults.</param>
     /// <exception cref="OptionsValidationException">At start-up: an option is wrong; the message says what to write.</exception>
-    [RequiresUnreferencedCode(InBox)]
     public static RedisSessionBuilder AddRedisSession(this IServiceCollection services, string configuration, Action<RedisSessionOptions>? configure = null)
     {
         ArgumentNullException.ThrowIfNull(services);
@@ -47,12 +43,12 @@ public static class RedisSessionServiceCollectionExtensions
     /// <param name="services">The application's services.</param>
     /// <param name="configure">Options; <see langword="null"/> for the defaults.</param>
     /// <exception cref="OptionsValidationException">At start-up: an option is wrong; the message says what to write.</exception>
-    [RequiresUnreferencedCode(InBox)]
     public static RedisSessionBuilder AddRedisSession(this IServiceCollection services, Action<RedisSessionOptions>? configure = null)
     {
         ArgumentNullException.ThrowIfNull(services);
 
-        services.AddSession();
+        // What AddSession() adds but for its store, which declares itself unsafe for trimming.
+        services.AddDataProtection();
         services.TryAddSingleton<RedisSessionStore>();
         services.Replace(ServiceDescriptor.Singleton<ISessionStore>(static provider => provider.GetRequiredService<RedisSessionStore>()));
         services.AddHttpContextAccessor();
