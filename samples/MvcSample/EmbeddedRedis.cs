@@ -16,7 +16,7 @@ public static class EmbeddedRedis
             port = ((IPEndPoint)listener.LocalEndpoint).Port;
         }
 
-        var server = new GarnetServer(["--port", $"{port}", "--bind", "127.0.0.1", "--lua", "true", "-q", "true", "--logger-level", "Error"]);
+        var server = new GarnetServer(["--port", $"{port}", "--bind", "127.0.0.1", "--lua", "true", "--lua-transaction-mode", "true", "-q", "true", "--logger-level", "Error"]);
         server.Start();
         builder.Services.AddSingleton(_ => server); // The container disposes what it made.
         return $"127.0.0.1:{port}";

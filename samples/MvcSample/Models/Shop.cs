@@ -2,8 +2,6 @@ namespace MvcSample.Models;
 
 public sealed record Product(string Id, string Name, decimal Price);
 
-public sealed record CartLine(string ProductId, int Quantity);
-
 public sealed record Preferences(string Theme = "light", string Language = "en", bool Newsletter = false);
 
 /// <summary>What a real site would ask its database for.</summary>
