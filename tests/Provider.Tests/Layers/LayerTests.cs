@@ -19,6 +19,7 @@ public sealed partial class LayerTests
         ["Security"] = ["Sessions", "Storage", "Redis", "Diagnostics", "Clients"],
         ["Analytics"] = ["Sessions", "Storage", "Redis", "Diagnostics", "Clients"],
         ["Migration"] = ["Sessions", "Storage", "Redis", "Diagnostics", "Caching"],
+        ["Endpoints"] = ["Users", "Security", "Analytics", "Sessions", "Storage", "Diagnostics", "Clients"],
         ["DependencyInjection"] = ["Preloading", "Sessions", "Storage", "Redis", "Diagnostics"],
     };
 
