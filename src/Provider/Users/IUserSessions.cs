@@ -54,9 +54,10 @@ public interface IUserSessions
 
     /// <summary>Ends all sessions of all users, in bounded batches: for an incident. Anonymous sessions stay.</summary>
     /// <param name="progress">Told after each batch; may be <see langword="null"/>.</param>
+    /// <param name="revocation">Why, for the browsers to learn, and by whom, for the record; <see langword="null"/> for "revoked", by nobody in particular.</param>
     /// <param name="cancellationToken">Stops after the batch at hand; what is done stays done.</param>
     /// <returns>What was ended.</returns>
-    Task<RevokeEveryoneProgress> RevokeEveryoneAsync(IProgress<RevokeEveryoneProgress>? progress = null, CancellationToken cancellationToken = default);
+    Task<RevokeEveryoneProgress> RevokeEveryoneAsync(IProgress<RevokeEveryoneProgress>? progress = null, SessionRevocation? revocation = null, CancellationToken cancellationToken = default);
 
     /// <summary>The users who were active since a time, streamed in pages, in no order over all.</summary>
     /// <param name="since">The time; older than <see cref="UserIndexOptions.ActivityRetention"/> gives no more.</param>

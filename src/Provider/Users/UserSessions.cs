@@ -182,7 +182,7 @@ internal sealed class UserSessions(
         return spared;
     }
 
-    public async Task<RevokeEveryoneProgress> RevokeEveryoneAsync(IProgress<RevokeEveryoneProgress>? progress, CancellationToken cancellationToken)
+    public async Task<RevokeEveryoneProgress> RevokeEveryoneAsync(IProgress<RevokeEveryoneProgress>? progress, SessionRevocation? revocation, CancellationToken cancellationToken)
     {
         // First, for a user whom nobody has seen yet is in no shard: a sign-in that is under way, or was made while Redis was away.
         await index.MarkEveryoneRevokedAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -194,7 +194,7 @@ internal sealed class UserSessions(
             var sinceReport = 0;
             await foreach (var entry in database.SortedSetScanAsync(index.ShardKey(shard), pageSize: BatchSize).WithCancellation(cancellationToken).ConfigureAwait(false))
             {
-                var sessions = await RevokeAllAsync(entry.Element!, null, null, cancellationToken).ConfigureAwait(false);
+                var sessions = await RevokeAllAsync(entry.Element!, null, revocation, cancellationToken).ConfigureAwait(false);
                 total = new RevokeEveryoneProgress(total.Users + (sessions > 0 ? 1 : 0), total.Sessions + sessions);
                 if (++sinceReport % BatchSize == 0)
                 {
