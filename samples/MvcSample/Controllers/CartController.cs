@@ -1,56 +1,44 @@
 using Microsoft.AspNetCore.Mvc;
 using MvcSample.Models;
-using RedisSessions.Json;
 
 namespace MvcSample.Controllers;
 
 [AutoValidateAntiforgeryToken]
 public sealed class CartController : Controller
 {
-    private List<CartLine> Cart
-    {
-        get => HttpContext.Session.Get<List<CartLine>>("cart") ?? [];
-        set => HttpContext.Session.Set("cart", value);
-    }
-
     [HttpGet]
-    public IActionResult Index() => View(Cart);
+    public IActionResult Index() => View(Cart.Read(HttpContext.Session));
 
     [HttpPost]
-    public IActionResult Add(string id)
+    public async Task<IActionResult> Add(string id)
     {
-        if (Shop.Find(id) is null)
+        if (Shop.Find(id) is not { } product)
         {
             return NotFound();
         }
 
-        var cart = Cart;
-        var line = cart.FindIndex(l => l.ProductId == id);
-        if (line < 0)
-        {
-            cart.Add(new CartLine(id, 1));
-        }
-        else
-        {
-            cart[line] = cart[line] with { Quantity = cart[line].Quantity + 1 };
-        }
+        await Cart.AddAsync(HttpContext.Session, product);
+        HttpContext.Session.Track("added to cart", product.Id);
 
-        Cart = cart;
-        HttpContext.Session.Track("added to cart", id);
-        return RedirectToAction("Index");
+        // The shop's script asks for the number alone; a browser without script gets the cart.
+        return Request.Headers.Accept == "application/json" ? Json(new { count = Cart.Count(HttpContext.Session) }) : RedirectToAction("Index");
     }
 
     [HttpPost]
     public IActionResult Remove(string id)
     {
-        Cart = [.. Cart.Where(line => line.ProductId != id)];
+        if (Shop.Find(id) is { } product)
+        {
+            Cart.Remove(HttpContext.Session, product);
+        }
+
         return RedirectToAction("Index");
     }
 
     [HttpPost]
     public new IActionResult Empty()
     {
-        HttpContext.Session.Remove("cart");
+        Cart.Empty(HttpContext.Session);
         return RedirectToAction("Index");
     }
 }

@@ -1,14 +1,10 @@
 using Microsoft.AspNetCore.Mvc;
+using MvcSample.Models;
 
 namespace MvcSample.Controllers;
 
 public sealed class HomeController : Controller
 {
-    public IActionResult Index()
-    {
-        var visits = (HttpContext.Session.GetInt32("visits") ?? 0) + 1;
-        HttpContext.Session.SetInt32("visits", visits);
-        return View(visits);
-    }
-
+    /// <summary>Stores nothing: a visitor who only looks has no session.</summary>
+    public IActionResult Index() => View(Shop.Products);
 }

@@ -1,17 +1,21 @@
 using Microsoft.AspNetCore.Mvc;
+using MvcSample.Infrastructure;
 using RedisSessions;
 
 namespace MvcSample.Controllers;
 
+public sealed record SessionView(StoredSession Session, RequestCost? Cost);
+
 [AutoValidateAntiforgeryToken]
-public sealed class SessionController(ISessionRepository sessions) : Controller
+public sealed class SessionController(ISessionRepository sessions, RequestCosts costs) : Controller
 {
     [HttpGet]
     public async Task<IActionResult> Index()
     {
         // Null until something has been stored.
-        var session = HttpContext.Session.IsAvailable ? await sessions.GetAsync(HttpContext.Session.Id) : null;
-        return View(session);
+        var id = HttpContext.Session.IsAvailable ? HttpContext.Session.Id : "";
+        var session = id.Length > 0 ? await sessions.GetAsync(id) : null;
+        return View(session is null ? null : new SessionView(session, costs.LastOf(id)));
     }
 
     [HttpPost]
@@ -19,7 +23,16 @@ public sealed class SessionController(ISessionRepository sessions) : Controller
     {
         var before = HttpContext.Session.Id;
         await HttpContext.Session.RegenerateIdAsync();
-        TempData["message"] = $"Session {before} is now {HttpContext.Session.Id}, with all its data.";
+        TempData["message"] = $"Session {before[..8]} is now {HttpContext.Session.Id[..8]}, with all its data. The old cookie is worth nothing.";
+        return RedirectToAction("Index");
+    }
+
+    /// <summary>An idle timeout of its own: adding to the TTL alone would last until the next click, which slides it.</summary>
+    [HttpPost]
+    public IActionResult Extend()
+    {
+        HttpContext.Session.SetIdleTimeout(TimeSpan.FromHours(1));
+        TempData["message"] = "This session now lives for an hour unused.";
         return RedirectToAction("Index");
     }
 

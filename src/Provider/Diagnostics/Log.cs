@@ -169,4 +169,7 @@ internal static partial class Log
 
     [LoggerMessage(129, LogLevel.Error, "A sink of security events threw; the others were told.", EventName = "SecurityEventSinkFailed")]
     public static partial void SecurityEventSinkFailed(this ILogger logger, Exception exception);
+
+    [LoggerMessage(190, LogLevel.Information, "Dashboard: An operator {Action}; By:{By}, User:{UserId}, Session:{SessionId}, {Note}", EventName = "DashboardAction")]
+    public static partial void DashboardAction(this ILogger logger, string action, string? by, string? userId, string? sessionId, string? note);
 }

@@ -78,5 +78,7 @@ public static class SessionSecurityBuilderExtensions
     {
         services.TryAddSingleton<SecurityEvents>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<ISessionSecurityEvents, LoggedSecurityEvents>());
+        services.TryAddSingleton<RecentSecurityEvents>();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<ISessionSecurityEvents, RecentSecurityEvents>(static provider => provider.GetRequiredService<RecentSecurityEvents>()));
     }
 }

@@ -1,10 +1,11 @@
 using System.Diagnostics;
 using System.Text;
+using System.Text.RegularExpressions;
 
 namespace RedisSessions.Tests.Sample;
 
 /// <summary>The sample, started as <c>dotnet run</c> starts it.</summary>
-public sealed class SampleSite : IDisposable
+public sealed partial class SampleSite : IDisposable
 {
     private readonly Process _process;
     private readonly StringBuilder _output = new();
@@ -40,6 +41,9 @@ public sealed class SampleSite : IDisposable
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
+
+            // As Properties/launchSettings.json says.
+            Environment = { ["ASPNETCORE_ENVIRONMENT"] = "Development" },
         };
         if (redis is not null)
         {
@@ -69,6 +73,12 @@ public sealed class SampleSite : IDisposable
             TimeSpan.FromMinutes(1));
         return site;
     }
+
+    /// <summary>The antiforgery token of a page's forms.</summary>
+    public static string TokenIn(string page) => Token().Match(page).Groups[1].Value;
+
+    [GeneratedRegex("name=\"__RequestVerificationToken\"[^>]*value=\"([^\"]+)\"")]
+    private static partial Regex Token();
 
     private void Keep(object sender, DataReceivedEventArgs line)
     {

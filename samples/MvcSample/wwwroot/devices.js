@@ -1,0 +1,67 @@
+// The list of app.MapMySessions: shows it, and ends what is clicked.
+'use strict';
+
+const list = document.getElementById('devices');
+const status = document.getElementById('devices-status');
+const url = list.dataset.url;
+
+function element(name, text, className) {
+  const made = document.createElement(name);
+  made.textContent = text;
+  if (className) {
+    made.className = className;
+  }
+
+  return made;
+}
+
+function signInAgain() {
+  location.assign(`/Account/SignIn?returnUrl=${encodeURIComponent(location.pathname)}`);
+}
+
+async function show() {
+  const response = await fetch(url);
+  if (response.status === 401) {
+    signInAgain();
+    return;
+  }
+
+  const { sessions, antiforgery } = await response.json();
+  list.replaceChildren(...sessions.map(session => {
+    const item = element('li', '', 'card device');
+    const about = element('div', '');
+    const name = element('h2', session.device);
+    if (session.current) {
+      name.append(' ', element('span', 'this device', 'badge'));
+    }
+
+    about.append(
+      name,
+      element('p', `${session.network ?? 'Unknown network'} · last seen ${new Date(session.lastSeen).toLocaleString()}`),
+      element('p', `Signed in ${new Date(session.signedIn).toLocaleString()}`, 'quiet'));
+    item.append(about);
+    if (!session.current) {
+      const button = element('button', 'Sign out', 'quiet');
+      button.setAttribute('aria-label', `Sign out ${session.device}, ${session.network ?? 'unknown network'}`);
+      button.addEventListener('click', () => end(session, antiforgery));
+      item.append(button);
+    }
+
+    return item;
+  }));
+  list.setAttribute('aria-busy', 'false');
+}
+
+async function end(session, antiforgery) {
+  const response = await fetch(`${url}/${session.id}`, { method: 'DELETE', headers: { [antiforgery.header]: antiforgery.token } });
+  if (response.status === 401) {
+    // The sign-in is not recent enough for that.
+    signInAgain();
+    return;
+  }
+
+  status.textContent = response.ok ? `${session.device} is signed out.` : 'There is no such device any more.';
+  await show();
+}
+
+show();
