@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Session;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using RedisSessions;
 using RedisSessions.Diagnostics;
@@ -73,10 +74,17 @@ public static class RedisSessionServiceCollectionExtensions
         services.TryAddSingleton<SessionHash>();
         services.TryAddSingleton(static provider => new SessionKeys(provider.GetRequiredService<IOptions<RedisSessionOptions>>().Value.KeyPrefix));
         services.TryAddSingleton<SessionCookie>();
+        services.TryAddSingleton(static provider => new RedisFeed(
+            provider.GetRequiredService<RedisConnection>(),
+            provider.GetRequiredService<SessionKeys>().ChangesName,
+            provider.GetRequiredService<IOptions<RedisSessionOptions>>().Value.LocalCache.MaxLag,
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILogger<RedisFeed>>()));
         services.TryAddSingleton<SessionCopies>();
         services.TryAddSingleton<SessionMetrics>();
         services.TryAddSingleton<SessionAddOns>();
         services.AddHostedService<ConnectAtStart>();
+        services.AddHostedService<NotifiedCopies>();
         services.AddMetrics();
         services.AddRouting();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<MatcherPolicy, SessionPreloadPolicy>());
@@ -101,7 +109,8 @@ public static class RedisSessionServiceCollectionExtensions
                 options.UseDedicatedThreads = section.GetValue(nameof(RedisSessionOptions.UseDedicatedThreads), options.UseDedicatedThreads);
                 var cache = section.GetSection(nameof(RedisSessionOptions.LocalCache));
                 options.LocalCache.SizeLimit = cache.GetValue(nameof(LocalCacheOptions.SizeLimit), options.LocalCache.SizeLimit);
-                options.LocalCache.MaxStaleness = cache.GetValue(nameof(LocalCacheOptions.MaxStaleness), options.LocalCache.MaxStaleness);
+                options.LocalCache.Mode = cache.GetValue(nameof(LocalCacheOptions.Mode), options.LocalCache.Mode);
+                options.LocalCache.MaxLag = cache.GetValue(nameof(LocalCacheOptions.MaxLag), options.LocalCache.MaxLag);
             }
         }
     }
