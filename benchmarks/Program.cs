@@ -6,6 +6,7 @@ using RedisSessions.Benchmarks.Http;
 using RedisSessions.Benchmarks.Micro;
 using RedisSessions.Benchmarks.Results;
 using RedisSessions.Benchmarks.Sizing;
+using RedisSessions.Benchmarks.Staleness;
 using RedisSessions.Benchmarks.Users;
 using RedisSessions.Testing;
 
@@ -31,6 +32,9 @@ switch (args)
         break;
     case ["sizing"]:
         await WithRedisAsync(SizingRun.RunAsync);
+        break;
+    case ["staleness"]:
+        await WithRedisAsync(StalenessRun.RunAsync);
         break;
     case ["copies"]:
         await CopiesRun.RunAsync();

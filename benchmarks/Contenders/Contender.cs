@@ -8,6 +8,7 @@ namespace RedisSessions.Benchmarks.Contenders;
 public static class Contender
 {
     public const string Ours = "RedisSessions";
+    public const string OursNotified = "RedisSessions, notified";
     public const string OursWithoutCopies = "RedisSessions, no copies";
     public const string OursDedicated = "RedisSessions, dedicated threads";
     public const string OursWithUsers = "RedisSessions, user index";
@@ -16,6 +17,7 @@ public static class Contender
     public const string OursWithAnalytics = "RedisSessions, user index, analytics";
     public const string Microsoft = "Microsoft";
     public const string JsonBlob = "JSON blob";
+    public const string InMemory = "In-memory session";
     public const string Ping = "PING limit";
 
     public static IServiceCollection Add(IServiceCollection services, string contender, string redis, string? prefix = null)
@@ -25,6 +27,9 @@ public static class Contender
         {
             case Ours:
                 services.AddRedisSession(redis, o => o.KeyPrefix = prefix);
+                break;
+            case OursNotified:
+                services.AddRedisSession(redis, o => (o.KeyPrefix, o.LocalCache.Mode) = (prefix, LocalCacheMode.Notified));
                 break;
             case OursWithoutCopies:
                 services.AddRedisSession(redis, o => (o.KeyPrefix, o.LocalCache.SizeLimit) = (prefix, 0));
@@ -57,6 +62,10 @@ public static class Contender
                 services.AddSingleton(provider => new JsonBlobSessions(provider.GetRequiredService<IConnectionMultiplexer>().GetDatabase(), prefix));
                 services.AddSession();
                 services.Replace(ServiceDescriptor.Singleton<ISessionStore, JsonBlobSessionStore>());
+                break;
+            case InMemory:
+                services.AddDistributedMemoryCache();
+                services.AddSession();
                 break;
             case Ping:
                 services.AddSession();

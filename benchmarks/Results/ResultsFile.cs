@@ -13,6 +13,7 @@ internal static class ResultsFile
         ["users"] = "The user index against its size",
         ["analytics"] = "Analytics against the number of live sessions",
         ["sizing"] = "Sizing Redis",
+        ["staleness"] = "Notified copies: requests and staleness",
         ["cache"] = "IDistributedCache",
     };
 

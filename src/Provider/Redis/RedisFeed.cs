@@ -31,6 +31,9 @@ internal sealed class RedisFeed : IDisposable
     // With RESP2 and on a lone server each beat has its echo; it is published as changes are, so it also says whether this user may do that.
     private const string Echo = "return redis.call('PUBLISH', ARGV[1], ARGV[2])";
 
+    // From within a script, because the client sends CLUSTER itself only on a connection in admin mode.
+    private const string ClusterNodes = "return redis.call('CLUSTER', 'NODES')";
+
     // The common channel's last part; every server's own has as many hexadecimal digits there.
     private const string Everybodys = "zzzzzzzzzzzzzzzz";
 
@@ -203,13 +206,20 @@ internal sealed class RedisFeed : IDisposable
         if (Array.Find(servers, static server => server is { IsConnected: true, ServerType: ServerType.Cluster, IsReplica: false }) is { } asked)
         {
             // The client calls a node master that it has not reached; the cluster knows.
-            var cluster = await asked.ClusterNodesAsync().ConfigureAwait(false) ?? throw new RedisException("The cluster does not say which nodes it has.");
-            return ([.. cluster.Nodes.Where(static node => !node.IsReplica && node.Slots.Count > 0).Select(node => multiplexer.GetServer(node.EndPoint!))], true);
+            var nodes = (string?)await asked.ExecuteAsync("EVAL", [ClusterNodes, 0]).ConfigureAwait(false) ?? "";
+            return ([.. MastersIn(nodes).Select(address => multiplexer.GetServer(address))], true);
         }
 
         IServer[] masters = [.. servers.Where(static server => server is { IsConnected: true, IsReplica: false } && server.ServerType != ServerType.Sentinel)];
         return masters.Length > 0 ? (masters, false) : throw new RedisConnectionException(ConnectionFailureType.UnableToConnect, CommandFlags.None, "There is no connection to a master.");
     }
+
+    /// <summary>Takes CLUSTER NODES apart: number, host:port@busport,hostname, flags, five more, and slots.</summary>
+    private static IEnumerable<string> MastersIn(string nodes) => nodes
+        .Split('\n', StringSplitOptions.RemoveEmptyEntries)
+        .Select(static node => node.Split(' '))
+        .Where(static node => node.Length > 8 && node[2].Split(',').Contains("master"))
+        .Select(static node => node[1].Split('@')[0]);
 
     private async Task<Answer> AskAsync(IServer master, string echo, bool wantsEcho)
     {
