@@ -11,6 +11,7 @@ public sealed class DevicesController(IUserSessions users) : Controller
     private string UserId => User.Identity!.Name!;
 
     [HttpGet]
+    [SessionValidated]
     public async Task<IActionResult> Index() => View(await users.ListAsync(UserId));
 
     [HttpPost]
