@@ -4,7 +4,6 @@ using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Session;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection.Extensions;
-using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using RedisSessions;
 using RedisSessions.Diagnostics;
@@ -78,8 +77,7 @@ public static class RedisSessionServiceCollectionExtensions
             provider.GetRequiredService<RedisConnection>(),
             provider.GetRequiredService<SessionKeys>().ChangesName,
             provider.GetRequiredService<IOptions<RedisSessionOptions>>().Value.LocalCache.MaxLag,
-            provider.GetRequiredService<TimeProvider>(),
-            provider.GetRequiredService<ILogger<RedisFeed>>()));
+            provider.GetRequiredService<TimeProvider>()));
         services.TryAddSingleton<SessionCopies>();
         services.TryAddSingleton<SessionMetrics>();
         services.TryAddSingleton<SessionAddOns>();

@@ -2,8 +2,6 @@ using System.Globalization;
 using System.Net;
 using System.Security.Cryptography;
 using System.Text;
-using Microsoft.Extensions.Logging;
-using RedisSessions.Diagnostics;
 using StackExchange.Redis;
 
 namespace RedisSessions.Redis;
@@ -40,12 +38,12 @@ internal sealed class RedisFeed : IDisposable
     private readonly RedisConnection _connection;
     private readonly TimeSpan _maxLag;
     private readonly TimeProvider _clock;
-    private readonly ILogger<RedisFeed> _logger;
     private readonly RedisChannel _pattern;
     private readonly RedisChannel _own;
     private readonly Lock _reading = new();
     private readonly SemaphoreSlim _wake = new(0, 1);
     private Action<RedisValue>? _heard;
+    private Action<Exception?>? _report;
     private ChannelMessageQueue? _queue;
     private IConnectionMultiplexer? _watched;
     private EchoCount? _echoes;
@@ -59,10 +57,9 @@ internal sealed class RedisFeed : IDisposable
     /// <param name="name">What the channel is called; see <see cref="ChannelOf"/>.</param>
     /// <param name="maxLag">How old the latest proof may be.</param>
     /// <param name="clock">Times proofs.</param>
-    /// <param name="logger">Told when the feed comes and goes.</param>
-    public RedisFeed(RedisConnection connection, string name, TimeSpan maxLag, TimeProvider clock, ILogger<RedisFeed> logger)
+    public RedisFeed(RedisConnection connection, string name, TimeSpan maxLag, TimeProvider clock)
     {
-        (_connection, _maxLag, _clock, _logger) = (connection, maxLag, clock, logger);
+        (_connection, _maxLag, _clock) = (connection, maxLag, clock);
         var digits = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(Everybodys.Length / 2));
         _own = RedisChannel.Literal(ChannelName(name, digits));
         _pattern = RedisChannel.KeySpacePattern(Escaped(name + ":") + string.Concat(digits.Select(static digit => $"[z{digit}]")), database: 0);
@@ -96,10 +93,11 @@ internal sealed class RedisFeed : IDisposable
 
     /// <summary>Listens until it is told to stop.</summary>
     /// <param name="heard">Told each message, one after the other. Must not throw.</param>
+    /// <param name="report">Told when it is proved that all is heard, with null, and when it is not any more, once, why. Must not throw.</param>
     /// <param name="stoppingToken">Ends it.</param>
-    public async Task RunAsync(Action<RedisValue> heard, CancellationToken stoppingToken)
+    public async Task RunAsync(Action<RedisValue> heard, Action<Exception?> report, CancellationToken stoppingToken)
     {
-        _heard = heard;
+        (_heard, _report) = (heard, report);
         while (!stoppingToken.IsCancellationRequested)
         {
             var beatsAtOnce = false;
@@ -191,7 +189,7 @@ internal sealed class RedisFeed : IDisposable
         if (before is null)
         {
             _isReported = false;
-            _logger.NotifiedCopiesProved();
+            _report?.Invoke(null);
         }
 
         return BeatOutcome.Proved;
@@ -345,14 +343,7 @@ internal sealed class RedisFeed : IDisposable
 
         // Once until it is proved again: the health check and the requests say themselves that Redis is away.
         _isReported = true;
-        if (exception is RedisServerException)
-        {
-            _logger.NotifiedCopiesRefused(exception);
-        }
-        else
-        {
-            _logger.NotifiedCopiesNotProved(exception);
-        }
+        _report?.Invoke(exception);
     }
 
     public void Dispose() => _wake.Dispose();

@@ -6,7 +6,8 @@ namespace RedisSessions.Storage.Scripts;
 /// <summary>
 /// A script that changes a session. In its Lua <c>changed(key, version)</c> tells whoever holds a copy, in the same step as the change, that the session is
 /// at this version now, or at 0 that it is no more; it does nothing where nobody wants to know, and then costs nothing. What is told is never more than
-/// what happens, but may be more often: it stands before the first write, so that a user of Redis who may not publish changes nothing.
+/// what happens, but may be more often: it stands before the first write, so that a user of Redis who may not
+/// publish changes nothing; only what ends a session does so first.
 /// </summary>
 internal sealed class ChangeScript(string source)
 {
