@@ -1,5 +1,4 @@
 using Microsoft.AspNetCore.Authentication;
-using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
 using RedisSessions.Redis;
 using RedisSessions.Tests.Users;

@@ -1,4 +1,3 @@
-using System.Text;
 using Microsoft.Extensions.Time.Testing;
 using RedisSessions.Redis;
 using RedisSessions.Storage;
