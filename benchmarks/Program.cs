@@ -7,6 +7,7 @@ using RedisSessions.Benchmarks.Micro;
 using RedisSessions.Benchmarks.Redis;
 using RedisSessions.Benchmarks.Results;
 using RedisSessions.Benchmarks.Sizing;
+using RedisSessions.Benchmarks.Staleness;
 using RedisSessions.Benchmarks.Users;
 using RedisSessions.Testing;
 
@@ -38,6 +39,9 @@ switch (args)
         break;
     case ["threads"]:
         await ThreadsRun.RunAsync();
+        break;
+    case ["staleness"]:
+        await WithRedisAsync(StalenessRun.RunAsync);
         break;
     case ["copies"]:
         await CopiesRun.RunAsync();

@@ -11,6 +11,7 @@ namespace RedisSessions.Benchmarks.Contenders;
 public static class Contender
 {
     public const string Ours = "RedisSessions";
+    public const string OursNotified = "RedisSessions, notified";
     public const string OursWithoutCopies = "RedisSessions, no copies";
     public const string OursDedicated = "RedisSessions, dedicated threads";
     public const string OursWithUsers = "RedisSessions, user index";
@@ -33,6 +34,9 @@ public static class Contender
         {
             case Ours:
                 services.AddRedisSession(redis, o => o.KeyPrefix = prefix);
+                break;
+            case OursNotified:
+                services.AddRedisSession(redis, o => (o.KeyPrefix, o.LocalCache.Mode) = (prefix, LocalCacheMode.Notified));
                 break;
             case OursWithoutCopies:
                 services.AddRedisSession(redis, o => (o.KeyPrefix, o.LocalCache.SizeLimit) = (prefix, 0));

@@ -31,7 +31,7 @@ internal static class CopiesRun
 
             entries[10] = new HashEntry("@v", i + 1);
             entries[11] = new HashEntry("@c", "1795556299016");
-            copies.Set(keys.Session(Guid.NewGuid()), SessionSnapshot.Parse(entries), nextSlide: 0);
+            copies.Set(keys.Session(Guid.NewGuid()), SessionSnapshot.Parse(entries), nextSlide: 0, TimeSpan.FromMinutes(20), default);
             if (i % 10_000 == 9_999)
             {
                 highest = Math.Max(highest, GC.GetTotalMemory(forceFullCollection: true) - before);

@@ -15,6 +15,7 @@ internal static class ResultsFile
         ["sizing"] = "Sizing Redis",
         ["redis"] = "One core of Redis",
         ["threads"] = "Dedicated threads",
+        ["staleness"] = "Notified copies: requests and staleness",
         ["cache"] = "IDistributedCache",
     };
 

@@ -41,6 +41,9 @@ public sealed class RedisProxy : IDisposable
     /// <summary>Called before a command's bytes go on; a test holds a request here at the dangerous moment.</summary>
     public Func<string, Task>? BeforeCommand { get; set; }
 
+    /// <summary>Called before what Redis sent goes on, with its bytes: a test holds a reply, or a message.</summary>
+    public Func<ReadOnlyMemory<byte>, Task>? BeforeReply { get; set; }
+
     /// <summary>Cuts the connection in place of the next reply: Redis did as it was told, and nobody learns of it.</summary>
     public void LoseNextReply() => LoseReply(1);
 
@@ -135,6 +138,11 @@ public sealed class RedisProxy : IDisposable
                 else
                 {
                     Interlocked.Add(ref _bytesFromRedis, count);
+                    if (BeforeReply is { } hook)
+                    {
+                        await hook(buffer.AsMemory(0, count));
+                    }
+
                     if (Volatile.Read(ref _repliesLeft) > 0 && Interlocked.Decrement(ref _repliesLeft) == 0)
                     {
                         break;

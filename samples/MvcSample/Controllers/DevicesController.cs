@@ -11,6 +11,7 @@ namespace MvcSample.Controllers;
 public sealed class DevicesController(IUserSessions users) : Controller
 {
     [HttpGet]
+    [SessionValidated]
     public IActionResult Index() => View();
 
     /// <summary>Asks for the password, however recent the sign-in is: whoever found the browser open must not shut the owner out.</summary>

@@ -1,7 +1,7 @@
 namespace RedisSessions;
 
 /// <summary>
-/// The in-process copies of sessions, which let Redis answer "unchanged" in place of all fields.
+/// The in-process copies of sessions, which let Redis answer "unchanged" in place of all fields, or nothing at all.
 /// </summary>
 public sealed class LocalCacheOptions
 {
@@ -12,10 +12,15 @@ public sealed class LocalCacheOptions
     public long SizeLimit { get; set; } = 64 * 1024 * 1024;
 
     /// <summary>
-    /// For how long after Redis confirmed a copy a GET or HEAD request may use it without asking again. Zero, the default,
-    /// asks on every request, so that nothing is ever stale. Otherwise the request saves its round trip, and sees a change
-    /// made on another server, a revocation or a sign-out up to this much later; the session's TTL slides up to this much
-    /// later too. Never more than half of the idle timeout is used.
+    /// Whether a request asks Redis about its copy. Default <see cref="LocalCacheMode.Validated"/>: always, so that nothing is ever stale.
+    /// The whole fleet must have the same, or change it in steps; see <see cref="LocalCacheMode"/>.
     /// </summary>
-    public TimeSpan MaxStaleness { get; set; }
+    public LocalCacheMode Mode { get; set; }
+
+    /// <summary>
+    /// With <see cref="LocalCacheMode.Notified"/>, how long ago this server must have had proof that it has heard all changes, to use a copy
+    /// without asking; so no request sees a session older than that. A proof is made four times within it. From 50 milliseconds to 1 minute.
+    /// Default 500 milliseconds.
+    /// </summary>
+    public TimeSpan MaxLag { get; set; } = TimeSpan.FromMilliseconds(500);
 }

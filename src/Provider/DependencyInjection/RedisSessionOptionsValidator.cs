@@ -45,9 +45,18 @@ internal sealed class RedisSessionOptionsValidator(IServiceProviderIsService ser
             errors.Add("RedisSessionOptions.LocalCache.SizeLimit is negative. Write a number of bytes, or 0 to keep no copies.");
         }
 
-        if (options.LocalCache.MaxStaleness < TimeSpan.Zero)
+        if (!Enum.IsDefined(options.LocalCache.Mode))
         {
-            errors.Add("RedisSessionOptions.LocalCache.MaxStaleness is negative. Write a time span, or TimeSpan.Zero to validate on every request.");
+            errors.Add("RedisSessionOptions.LocalCache.Mode is no value of its enumeration. Write LocalCacheMode.Validated, LocalCacheMode.Notifying or LocalCacheMode.Notified.");
+        }
+        else if (options.LocalCache is { Mode: LocalCacheMode.Notified, SizeLimit: 0 })
+        {
+            errors.Add("RedisSessionOptions.LocalCache.Mode is Notified, but SizeLimit is 0, so there is no copy to be used. Write a SizeLimit, or LocalCacheMode.Notifying for a server without copies in such a fleet.");
+        }
+
+        if (options.LocalCache.MaxLag < TimeSpan.FromMilliseconds(50) || options.LocalCache.MaxLag > TimeSpan.FromMinutes(1))
+        {
+            errors.Add("RedisSessionOptions.LocalCache.MaxLag is out of range. Write a time span from 50 milliseconds to 1 minute, for example TimeSpan.FromMilliseconds(500).");
         }
 
         ValidateConnection(options, errors);

@@ -69,10 +69,16 @@ public static class RedisSessionServiceCollectionExtensions
         services.TryAddSingleton<SessionHash>();
         services.TryAddSingleton(static provider => new SessionKeys(provider.GetRequiredService<IOptions<RedisSessionOptions>>().Value.KeyPrefix));
         services.TryAddSingleton<SessionCookie>();
+        services.TryAddSingleton(static provider => new RedisFeed(
+            provider.GetRequiredService<RedisConnection>(),
+            provider.GetRequiredService<SessionKeys>().ChangesName,
+            provider.GetRequiredService<IOptions<RedisSessionOptions>>().Value.LocalCache.MaxLag,
+            provider.GetRequiredService<TimeProvider>()));
         services.TryAddSingleton<SessionCopies>();
         services.TryAddSingleton<SessionMetrics>();
         services.TryAddSingleton<SessionAddOns>();
         services.AddHostedService<ConnectAtStart>();
+        services.AddHostedService<NotifiedCopies>();
         services.AddMetrics();
         services.AddRouting();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<MatcherPolicy, SessionPreloadPolicy>());
@@ -97,7 +103,8 @@ public static class RedisSessionServiceCollectionExtensions
                 options.UseDedicatedThreads = section.GetValue(nameof(RedisSessionOptions.UseDedicatedThreads), options.UseDedicatedThreads);
                 var cache = section.GetSection(nameof(RedisSessionOptions.LocalCache));
                 options.LocalCache.SizeLimit = cache.GetValue(nameof(LocalCacheOptions.SizeLimit), options.LocalCache.SizeLimit);
-                options.LocalCache.MaxStaleness = cache.GetValue(nameof(LocalCacheOptions.MaxStaleness), options.LocalCache.MaxStaleness);
+                options.LocalCache.Mode = cache.GetValue(nameof(LocalCacheOptions.Mode), options.LocalCache.Mode);
+                options.LocalCache.MaxLag = cache.GetValue(nameof(LocalCacheOptions.MaxLag), options.LocalCache.MaxLag);
             }
         }
     }

@@ -65,6 +65,15 @@ internal static partial class Log
     [LoggerMessage(119, LogLevel.Error, "Session {SessionId} got its id with this response, but what was changed while the response started could not be stored.", EventName = "ChangesNotStoredBehindNewId")]
     public static partial void ChangesNotStoredBehindNewId(this ILogger logger, Guid sessionId, Exception exception);
 
+    [LoggerMessage(130, LogLevel.Information, "Changes of sessions are heard: copies are served without asking Redis.", EventName = "NotifiedCopiesProved")]
+    public static partial void NotifiedCopiesProved(this ILogger logger);
+
+    [LoggerMessage(131, LogLevel.Information, "It is not sure that changes of sessions are heard: until it is, every request asks Redis.", EventName = "NotifiedCopiesNotProved")]
+    public static partial void NotifiedCopiesNotProved(this ILogger logger, Exception exception);
+
+    [LoggerMessage(132, LogLevel.Warning, "Redis refuses what LocalCacheMode.Notified needs (docs/keys.md says which commands): every request asks it.", EventName = "NotifiedCopiesRefused")]
+    public static partial void NotifiedCopiesRefused(this ILogger logger, Exception exception);
+
     [LoggerMessage(110, LogLevel.Debug, "A write to the index of users' sessions was lost; the session's next heartbeat makes it again.", EventName = "UserIndexWriteLost")]
     public static partial void UserIndexWriteLost(this ILogger logger, Exception exception);
 

@@ -26,7 +26,8 @@ internal sealed class SessionMetrics
         Dropped = meter.CreateCounter<long>("redis_sessions.commit.dropped", "{commit}", "Commits not written because the session was gone.");
         Regenerated = meter.CreateCounter<long>("redis_sessions.regenerated", "{session}", "Session ids regenerated.");
         Destroyed = meter.CreateCounter<long>("redis_sessions.destroyed", "{session}", "Sessions destroyed in a request.");
-        CopyHits = meter.CreateCounter<long>("redis_sessions.local_copy.hits", "{load}", "Loads answered from this server's copy after validation.");
+        CopyServed = meter.CreateCounter<long>("redis_sessions.local_copy.served", "{load}", "Loads answered from this server's copy without asking Redis.");
+        CopyHits = meter.CreateCounter<long>("redis_sessions.local_copy.hits", "{load}", "Loads answered from this server's copy.");
         CopyMisses = meter.CreateCounter<long>("redis_sessions.local_copy.misses", "{load}", "Loads for which Redis sent all fields.");
         Rejected = meter.CreateCounter<long>("redis_sessions.rejected", "{session}", "Sessions that a request did not match, and did not get.");
         LoadDuration = meter.CreateHistogram("redis_sessions.load.duration", "s", "From sending a load until its reply is taken.", advice: Durations);
@@ -64,6 +65,8 @@ internal sealed class SessionMetrics
     public Counter<long> Regenerated { get; }
 
     public Counter<long> Destroyed { get; }
+
+    public Counter<long> CopyServed { get; }
 
     public Counter<long> CopyHits { get; }
 

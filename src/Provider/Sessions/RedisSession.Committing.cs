@@ -123,6 +123,7 @@ internal sealed partial class RedisSession
 
     private async Task<CommitOutcome> WriteDeltaAsync(SessionCommit commit, IODeadline deadline, CancellationToken cancellationToken)
     {
+        var ticket = _store.Copies.Expect(_identity.Key);
         var expected = commit.Before is { } loaded ? Expected.Session(loaded) : Expected.Anything;
         var reply = await deadline.WaitAsync(
             _store.Hash.CommitAsync(_identity.Key, commit.Delta, expected, _idleTimeout, commit.Before is null ? CreatesAt : null, bound: BoundOf(commit), known: commit.Before, reused: ReusedId), cancellationToken).ConfigureAwait(false);
@@ -138,7 +139,7 @@ internal sealed partial class RedisSession
         }
 
         _move?.Own.Add(commit.Delta);
-        AcceptCommit(commit, reply, reply.Replaced == (commit.Before?.Version ?? SessionSnapshot.NoVersion));
+        AcceptCommit(commit, reply, ticket, reply.Replaced == (commit.Before?.Version ?? SessionSnapshot.NoVersion));
         await TellFormerStoreAsync(deadline, cancellationToken).ConfigureAwait(false);
         return CommitOutcome.Done;
     }
@@ -150,15 +151,21 @@ internal sealed partial class RedisSession
 
     /// <param name="commit">The commit.</param>
     /// <param name="reply">What it came to.</param>
+    /// <param name="ticket">What was known when it was sent.</param>
     /// <param name="isKnown">Whether nobody else changed the session in between, so that what the request sees is all there is.</param>
-    private void AcceptCommit(SessionCommit commit, CommitReply reply, bool isKnown)
+    private void AcceptCommit(SessionCommit commit, CommitReply reply, CopyTicket ticket, bool isKnown)
     {
         var session = commit.After(isKnown ? reply.Version : SessionSnapshot.NoVersion, reply.CreatedAt);
         _state = SessionState.Loaded(session);
         _content.EndCommit(session);
         if (isKnown)
         {
-            _store.Copies.Set(_identity.Key, session, _store.Timeouts.NextSlide(session, _idleTimeout, _store.AddOns.HeartbeatInterval));
+            _store.Copies.Set(
+                _identity.Key,
+                session,
+                _store.Timeouts.NextSlide(session, _idleTimeout, _store.AddOns.HeartbeatInterval),
+                _store.Timeouts.IdleOf(session, _idleTimeout),
+                ticket);
         }
         else
         {
@@ -271,7 +278,7 @@ internal sealed partial class RedisSession
 
         if (_state.Stored is { } stored)
         {
-            var deadline = NewDeadline();
+            var (deadline, ticket) = (NewDeadline(), _store.Copies.Expect(_identity.Key));
             IncrementReply reply;
             try
             {
@@ -286,7 +293,7 @@ internal sealed partial class RedisSession
             {
                 _move?.Counted.Add(key);
                 var isKnown = reply.Commit.Replaced == stored.Version && !_content.HasChanges;
-                AcceptCommit(_content.Stored(key, reply.Value), reply.Commit, isKnown);
+                AcceptCommit(_content.Stored(key, reply.Value), reply.Commit, ticket, isKnown);
                 await TellFormerStoreAsync(deadline, cancellationToken).ConfigureAwait(false);
                 return long.Parse(reply.Value, CultureInfo.InvariantCulture);
             }

@@ -76,6 +76,7 @@ internal sealed partial class RedisSession
     {
         var before = commit.Before!;
         var moved = commit.After(SessionSnapshot.NoVersion, before.CreatedAt);
+        var ticket = _store.Copies.Expect(_identity.Key);
         var reply = await deadline.WaitAsync(
             _store.Hash.CommitAsync(_identity.Key, SessionDelta.Whole(moved), Expected.Anything, _idleTimeout, before.CreatedAt), cancellationToken).ConfigureAwait(false);
         move.Own.Add(commit.Delta);
@@ -88,7 +89,7 @@ internal sealed partial class RedisSession
             return;
         }
 
-        AcceptCommit(commit, reply, isKnown: before.Version != SessionSnapshot.NoVersion);
+        AcceptCommit(commit, reply, ticket, isKnown: before.Version != SessionSnapshot.NoVersion);
         move.IsWritten = true;
         await TellFormerStoreAsync(deadline, cancellationToken).ConfigureAwait(false);
     }

@@ -28,22 +28,44 @@ internal sealed partial class RedisSession
             return;
         }
 
-        _store.Copies.TryGet(_identity.Key, out var copy);
-        if (copy is not null && OnlyReads && _store.Copies.MayBeServed(copy))
+        var load = new SessionLoad(_store, _identity, _idleTimeout);
+        _state = SessionState.Loading(load);
+        if (!OnlyReads || _store.Former is { IsStillUsed: true } || !_store.Copies.TryGetCurrent(_identity.Key, out _))
         {
-            try
-            {
-                Accept(new ReadReply(copy.Session, null, IsCopy: true), copy, isValidated: false);
-            }
-            catch (Exception exception)
-            {
-                Fail(exception);
-            }
+            load.Send();
+        }
+    }
 
-            return;
+    /// <summary>
+    /// Ends a load that has not been sent with the copy at hand, if the request may do with that: which endpoint it is for is known by then, and
+    /// the copy may be another than when the request began, or none. If not, the load is sent.
+    /// </summary>
+    private bool TryServe(SessionLoad load)
+    {
+        if (load.IsSent)
+        {
+            return false;
         }
 
-        _state = SessionState.Loading(new SessionLoad(_store, _identity, _idleTimeout, copy));
+        if (_context?.GetEndpoint() is not { } endpoint
+            || endpoint.Metadata.GetMetadata<ISessionValidatedMetadata>() is not null
+            || !_store.Copies.TryGetCurrent(_identity.Key, out var copy))
+        {
+            load.Send();
+            return false;
+        }
+
+        try
+        {
+            _store.Metrics.CopyServed.Add(1);
+            Accept(new ReadReply(copy.Session, null, IsCopy: true), copy, ticket: null);
+        }
+        catch (Exception exception)
+        {
+            Fail(exception);
+        }
+
+        return true;
     }
 
     /// <summary>Waits for what an add-on sent for this session, no longer than for the session itself.</summary>
@@ -53,6 +75,7 @@ internal sealed partial class RedisSession
     /// <summary>Throws when the session cannot be read; the caller is expected to handle that. As long as nobody has read it, asking again tries again.</summary>
     public Task LoadAsync(CancellationToken cancellationToken = default) => _state.Kind switch
     {
+        SessionStateKind.Loading when !cancellationToken.IsCancellationRequested && TryServe(_state.Load!) => LoadAsync(cancellationToken),
         SessionStateKind.Loading => LoadSlowAsync(cancellationToken),
         SessionStateKind.Unavailable => Task.FromException(_state.Reason!),
         // Not Task.FromCanceled: the in-box session throws just this.
@@ -61,7 +84,9 @@ internal sealed partial class RedisSession
     };
 
     /// <summary>Waits for the load as <see cref="LoadAsync"/> does, but leaves a failure to whoever reads the session.</summary>
-    public async Task PreloadAsync()
+    public Task PreloadAsync() => _state.Load is { } load && TryServe(load) ? Task.CompletedTask : PreloadSlowAsync();
+
+    private async Task PreloadSlowAsync()
     {
         if (_state.Load is { Failure: not null })
         {
@@ -124,7 +149,7 @@ internal sealed partial class RedisSession
                 }
             }
 
-            Accept(reply, load.Copy, isValidated: true);
+            Accept(reply, load.Copy, load.Ticket);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -155,7 +180,7 @@ internal sealed partial class RedisSession
     /// <summary>What every synchronous member starts with. Never throws: a session that cannot be read is unavailable.</summary>
     private void EnsureLoaded()
     {
-        if (_state.Load is { } load)
+        if (_state.Load is { } load && !TryServe(load))
         {
             LoadBlocking(load);
         }
@@ -178,7 +203,7 @@ internal sealed partial class RedisSession
                 deadline.Wait(load.Pending, "Timed out loading the session.");
             }
 
-            Accept(reply, load.Copy, isValidated: true);
+            Accept(reply, load.Copy, load.Ticket);
         }
         catch (Exception exception)
         {
@@ -205,7 +230,10 @@ internal sealed partial class RedisSession
         Forget();
     }
 
-    private void Accept(ReadReply reply, SessionCopy? copy, bool isValidated)
+    /// <param name="reply">What was read.</param>
+    /// <param name="copy">The copy that was at hand.</param>
+    /// <param name="ticket">What was known when Redis was asked; null if it was not.</param>
+    private void Accept(ReadReply reply, SessionCopy? copy, CopyTicket? ticket)
     {
         if (reply.IsForged)
         {
@@ -234,7 +262,7 @@ internal sealed partial class RedisSession
 
         _state = SessionState.Loaded(session);
         _content.Reset(session);
-        var (identity, isDue) = (_identity, Keep(reply, copy, isValidated));
+        var (identity, isDue) = (_identity, Keep(reply, copy, ticket));
         _store.Logger.SessionLoaded(identity.Id, session.Fields.Count);
         _store.AddOns.Loaded(this);
         if (isDue && _state.Kind == SessionStateKind.Loaded)
@@ -245,7 +273,7 @@ internal sealed partial class RedisSession
 
     /// <summary>Keeps what was read for the next request.</summary>
     /// <returns>Whether the session is to be slid.</returns>
-    private bool Keep(ReadReply reply, SessionCopy? copy, bool isValidated)
+    private bool Keep(ReadReply reply, SessionCopy? copy, CopyTicket? ticket)
     {
         var (session, heartbeat) = (reply.Session!, _store.AddOns.HeartbeatInterval);
         var nextSlide = reply.IsCopy ? copy!.NextSlide : _store.Timeouts.NextSlide(session, reply.Life, _idleTimeout, heartbeat);
@@ -260,15 +288,15 @@ internal sealed partial class RedisSession
         {
             _store.Metrics.CopyHits.Add(1);
             copy!.NextSlide = nextSlide;
-            if (isValidated)
+            if (ticket is { } asked)
             {
-                _store.Copies.Validated(copy);
+                _store.Copies.Confirm(_identity.Key, copy, asked);
             }
         }
         else
         {
             _store.Metrics.CopyMisses.Add(1);
-            _store.Copies.Set(_identity.Key, session, nextSlide);
+            _store.Copies.Set(_identity.Key, session, nextSlide, reply.Life ?? _store.Timeouts.IdleOf(session, _idleTimeout), ticket.GetValueOrDefault());
         }
 
         return isDue;
@@ -288,7 +316,7 @@ internal sealed partial class RedisSession
     /// </summary>
     private Task LeaveUnread(SessionLoad load)
     {
-        if (load.Pending.IsCompleted)
+        if (TryServe(load) || load.Pending.IsCompleted)
         {
             return PreloadAsync();
         }
@@ -313,7 +341,7 @@ internal sealed partial class RedisSession
                     return;
                 }
 
-                if (Keep(reply, load.Copy, isValidated: true))
+                if (Keep(reply, load.Copy, load.Ticket))
                 {
                     await SlideAsync(_identity.Id, _identity.Key, session, load.Copy, BeatOf(_identity.Id, session, client)).ConfigureAwait(false);
                 }
@@ -330,7 +358,14 @@ internal sealed partial class RedisSession
     {
         try
         {
-            switch (await _store.Hash.SlideAsync(key, _idleTimeout, _store.AddOns.HeartbeatInterval).ConfigureAwait(false))
+            var sentAt = _store.Timeouts.Now;
+            var reply = await _store.Hash.SlideAsync(key, _idleTimeout, _store.AddOns.HeartbeatInterval).ConfigureAwait(false);
+            if (reply != SlideReply.Missing)
+            {
+                _store.Copies.Slid(key, session, _store.Timeouts.IdleOf(session, _idleTimeout), sentAt);
+            }
+
+            switch (reply)
             {
                 // Unless the request has ended the session meanwhile: then it is not in use any more.
                 case SlideReply.SlidAndHeartbeatDue when beat.Stored is not null && GoesBy(id):

@@ -8,7 +8,7 @@ using StackExchange.Redis;
 namespace RedisSessions.Sessions;
 
 /// <summary>
-/// One load, sent when it is made. Whoever comes first waits for what is pending, or awaits it, and then ends it, as often as
+/// One load, sent when it is made, or where a copy may do, by whoever first finds that it may not. Whoever comes first waits for what is pending, or awaits it, and then ends it, as often as
 /// something is pending.
 /// <para>
 /// Where sessions may come from a former store, the load also moves them: what is found is written to a hash, but only if
@@ -22,7 +22,7 @@ internal sealed class SessionLoad
     private readonly RedisSessionStore _store;
     private readonly SessionIdentity _identity;
     private readonly TimeSpan _idle;
-    private readonly Measured _measured;
+    private Measured _measured;
     private Task<IDatabase>? _connecting;
     private IDatabase? _database;
     private SessionRead? _read;
@@ -38,22 +38,34 @@ internal sealed class SessionLoad
     private bool _isMeasured;
     private bool _hasEnded;
 
-    public SessionLoad(RedisSessionStore store, SessionIdentity identity, TimeSpan idle, SessionCopy? copy)
+    public SessionLoad(RedisSessionStore store, SessionIdentity identity, TimeSpan idle)
     {
         _store = store;
         _identity = identity;
         _idle = idle;
+    }
+
+    /// <summary>Sends it, unless it has been sent.</summary>
+    public void Send()
+    {
+        if (IsSent)
+        {
+            return;
+        }
+
+        IsSent = true;
+        _store.Copies.TryGet(_identity.Key, out var copy);
         Copy = copy;
-        _measured = Measured.Begin("load session", store.Metrics.LoadDuration);
+        _measured = Measured.Begin("load session", _store.Metrics.LoadDuration);
         try
         {
-            if (store.Connection.Database is { } database)
+            if (_store.Connection.Database is { } database)
             {
                 Read(database, copy);
             }
             else
             {
-                _connecting = store.Connection.GetDatabaseAsync().AsTask();
+                _connecting = _store.Connection.GetDatabaseAsync().AsTask();
                 _connecting.Observe();
             }
         }
@@ -70,10 +82,17 @@ internal sealed class SessionLoad
         _store = store;
         _identity = identity;
         Failure = failure;
+        IsSent = true;
     }
 
+    /// <summary>Whether Redis was asked, or is being asked.</summary>
+    public bool IsSent { get; private set; }
+
     /// <summary>The copy that was at hand.</summary>
-    public SessionCopy? Copy { get; }
+    public SessionCopy? Copy { get; private set; }
+
+    /// <summary>What was known when it was sent.</summary>
+    public CopyTicket Ticket { get; private set; }
 
     /// <summary>Why it failed; null while it has not.</summary>
     public Exception? Failure { get; private set; }
@@ -103,6 +122,7 @@ internal sealed class SessionLoad
             ExceptionDispatchInfo.Throw(failure);
         }
 
+        Send();
         while (!_hasEnded && Pending.IsCompleted)
         {
             _hasEnded = Advance();
@@ -186,6 +206,7 @@ internal sealed class SessionLoad
     private void Read(IDatabase database, SessionCopy? copy)
     {
         _database = database;
+        Ticket = _store.Copies.Expect(_identity.Key);
         _read = _store.Hash.BeginRead(database, _identity.Key, copy);
     }
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
 using RedisSessions.Redis;
 using RedisSessions.Storage.Scripts;
 using StackExchange.Redis;
@@ -11,13 +12,17 @@ namespace RedisSessions.Storage;
 /// What can be done with a session's hash. Nothing of how it is done leaves this folder: no name of a command, no position of
 /// an argument, no reply. Knows nothing of requests.
 /// </summary>
-internal sealed class SessionHash(RedisConnection connection, SessionTimeouts timeouts, SessionKeys keys, IServiceProvider services)
+internal sealed class SessionHash(
+    RedisConnection connection, SessionTimeouts timeouts, SessionKeys keys, IOptions<RedisSessionOptions> options, IServiceProvider services)
 {
     // As long as a request that was under way when the id changed may take.
     private static readonly TimeSpan MovedFor = TimeSpan.FromMinutes(1);
 
     // Usually none.
     private readonly FieldCodec? _codec = services.GetService<FieldCodec>();
+
+    // Where changes are published; null for nowhere.
+    private readonly string? _channel = options.Value.LocalCache.Mode == LocalCacheMode.Validated ? null : keys.Changes;
 
     /// <summary>Begins to read on a live connection; see <see cref="SessionRead"/>.</summary>
     /// <param name="database">The connection.</param>
@@ -123,7 +128,7 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
 
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(idle));
-        var call = CommitScript.Begin(database, key, times, expected, version, createdAt ?? times.Now, delta, codec: null, bound, markKey: markKey);
+        var call = CommitScript.Begin(database, _channel, key, times, expected, version, createdAt ?? times.Now, delta, codec: null, bound, markKey: markKey);
         return CommitScript.Reply(await call.EndAsync().ConfigureAwait(false), version);
     }
 
@@ -157,7 +162,7 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
             var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(idle));
             var creation = createdAt ?? times.Now;
             var seal = codec.Seal(key, SessionSnapshot.Applied(version, known?.CreatedAt ?? creation, known, delta));
-            var call = CommitScript.Begin(database, key, times, Expected.Exactly(known), version, creation, delta, codec, bound, seal, markKey);
+            var call = CommitScript.Begin(database, _channel, key, times, Expected.Exactly(known), version, creation, delta, codec, bound, seal, markKey);
             var reply = CommitScript.Reply(await call.EndAsync().ConfigureAwait(false), version);
             if (reply.Outcome is not (CommitOutcome.Changed or CommitOutcome.Missing) || expected.Version is not null || (reply.Outcome == CommitOutcome.Missing && expected.CreatedAt is not null))
             {
@@ -178,7 +183,7 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
     {
         var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(idle));
         var seal = _codec?.Seal(key, SessionSnapshot.Applied(version, known?.CreatedAt ?? times.Now, known, delta));
-        return (CommitScript.Begin(database, key, times, Expected.Exactly(known), version, times.Now, delta, _codec, seal: seal), version);
+        return (CommitScript.Begin(database, _channel, key, times, Expected.Exactly(known), version, times.Now, delta, _codec, seal: seal), version);
     }
 
     /// <summary>Adds to a field of a session that exists.</summary>
@@ -196,7 +201,7 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
 
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(idle));
-        var call = IncrementScript.Begin(database, key, times, loaded.CreatedAt, version, name, by);
+        var call = IncrementScript.Begin(database, _channel, key, times, loaded.CreatedAt, version, name, by);
         return IncrementScript.Reply(await call.EndAsync().ConfigureAwait(false), version);
     }
 
@@ -239,7 +244,7 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
     public async Task<SlideReply> SlideAsync(string key, TimeSpan idle, TimeSpan heartbeat)
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        var call = SlideScript.Begin(database, key, timeouts.Times(idle), heartbeat);
+        var call = SlideScript.Begin(database, _channel, key, timeouts.Times(idle), heartbeat);
         return SlideScript.Reply(await call.EndAsync().ConfigureAwait(false));
     }
 
@@ -253,7 +258,7 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
             return await EditSealedAsync(database, _codec, key, delta).ConfigureAwait(false);
         }
 
-        var call = EditScript.Begin(database, key, SessionSnapshot.NewVersion(), delta, codec: null);
+        var call = EditScript.Begin(database, _channel, key, SessionSnapshot.NewVersion(), delta, codec: null);
         return EditScript.Reply(await call.EndAsync().ConfigureAwait(false));
     }
 
@@ -263,7 +268,7 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
         {
             var version = SessionSnapshot.NewVersion();
             var seal = codec.Seal(key, SessionSnapshot.Applied(version, known.CreatedAt, known, delta));
-            var reply = await EditScript.Begin(database, key, version, delta, codec, known.Version, seal).EndAsync().ConfigureAwait(false);
+            var reply = await EditScript.Begin(database, _channel, key, version, delta, codec, known.Version, seal).EndAsync().ConfigureAwait(false);
             if (!EditScript.IsChanged(reply))
             {
                 return EditScript.Reply(reply);
@@ -278,7 +283,7 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
     public async Task<TimeSpan?> ExtendAsync(string key, TimeSpan by)
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        var call = ExtendScript.Begin(database, key, timeouts.Times(timeouts.IdleTimeout), by);
+        var call = ExtendScript.Begin(database, _channel, key, timeouts.Times(timeouts.IdleTimeout), by);
         return ExtendScript.Reply(await call.EndAsync().ConfigureAwait(false));
     }
 
@@ -286,12 +291,12 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
     public async Task<DeleteReply> DeleteAtVersionAsync(Guid id, long version)
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        var call = DeleteAtVersionScript.Begin(database, keys.Session(id), keys.Moved(id), version, MovedFor);
+        var call = DeleteAtVersionScript.Begin(database, _channel, keys.Session(id), keys.Moved(id), version, MovedFor);
         return DeleteAtVersionScript.Reply(await call.EndAsync().ConfigureAwait(false));
     }
 
     /// <summary>Begins to delete a session that should not have been created, whoever changed it since; for who cannot await.</summary>
-    public RedisScript.Call BeginWithdraw(IDatabase database, Guid id, long createdAt) => WithdrawScript.Begin(database, keys.Session(id), createdAt);
+    public RedisScript.Call BeginWithdraw(IDatabase database, Guid id, long createdAt) => WithdrawScript.Begin(database, _channel, keys.Session(id), createdAt);
 
     /// <summary>Deletes what is no session of anybody's: nobody is to learn why it ended.</summary>
     /// <returns>Whether there was one.</returns>
@@ -308,7 +313,7 @@ internal sealed class SessionHash(RedisConnection connection, SessionTimeouts ti
     public async Task<EndReply> EndAsync(Guid id, SessionEndReason reason, string? owner = null)
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        var call = EndScript.Begin(database, keys.Session(id), keys.Ended(id), reason, timeouts.EndReasonRetention, owner);
+        var call = EndScript.Begin(database, _channel, keys.Session(id), keys.Ended(id), reason, timeouts.EndReasonRetention, owner);
         return EndScript.Reply(await call.EndAsync().ConfigureAwait(false), id);
     }
 

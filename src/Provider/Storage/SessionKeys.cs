@@ -1,3 +1,5 @@
+using RedisSessions.Redis;
+
 namespace RedisSessions.Storage;
 
 /// <summary>The names of keys in Redis. The braces are the Redis Cluster hash tag, so what is in them decides the slot.</summary>
@@ -6,6 +8,12 @@ internal sealed class SessionKeys(string prefix)
     public const int IdLength = 36;
 
     public string Prefix { get; } = prefix;
+
+    /// <summary>What the channel is called on which changes of sessions are published.</summary>
+    public string ChangesName { get; } = prefix + "changes";
+
+    /// <summary>The channel itself.</summary>
+    public string Changes { get; } = RedisFeed.ChannelOf(prefix + "changes");
 
     /// <summary>Says for a short while that a session moved to another id; in the slot of the old one.</summary>
     public string Moved(Guid oldId) => $"{Prefix}moved:{{{oldId}}}";

@@ -46,7 +46,10 @@ public sealed class RegistrationTests(InProcessGarnet garnet)
         { "contains a brace", o => o.KeyPrefix = "a{b}" },
         { "AbsoluteTimeout is not positive", o => o.AbsoluteTimeout = TimeSpan.Zero },
         { "SizeLimit is negative", o => o.LocalCache.SizeLimit = -1 },
-        { "MaxStaleness is negative", o => o.LocalCache.MaxStaleness = TimeSpan.FromSeconds(-1) },
+        { "Mode is no value of its enumeration", o => o.LocalCache.Mode = (LocalCacheMode)3 },
+        { "there is no copy to be used", o => (o.LocalCache.Mode, o.LocalCache.SizeLimit) = (LocalCacheMode.Notified, 0) },
+        { "MaxLag is out of range", o => o.LocalCache.MaxLag = TimeSpan.FromMilliseconds(49) },
+        { "MaxLag is out of range", o => o.LocalCache.MaxLag = TimeSpan.FromSeconds(61) },
         { "is not a connection string", o => o.Configuration = "localhost:6379,password=hunter2,connectTimeout=soon" },
         { "is not a connection string", o => o.Configuration = "" },
         { "has no endpoint", o => o.ConfigurationOptions = new ConfigurationOptions() },
@@ -94,13 +97,14 @@ public sealed class RegistrationTests(InProcessGarnet garnet)
             ["RedisSession:PreloadSession"] = "false",
             ["RedisSession:UseDedicatedThreads"] = "false",
             ["RedisSession:LocalCache:SizeLimit"] = "1000",
-            ["RedisSession:LocalCache:MaxStaleness"] = "00:00:05",
+            ["RedisSession:LocalCache:Mode"] = "Notified",
+            ["RedisSession:LocalCache:MaxLag"] = "00:00:05",
         }).Build());
         services.AddRedisSession(o => o.KeyPrefix = "code:");
         using var provider = services.BuildServiceProvider();
         var options = provider.GetRequiredService<IOptions<RedisSessionOptions>>().Value;
-        Assert.Equal(("one:6379", "code:", TimeSpan.FromHours(8), false, 1000L, TimeSpan.FromSeconds(5)),
-            (options.Configuration!, options.KeyPrefix, options.AbsoluteTimeout!.Value, options.PreloadSession, options.LocalCache.SizeLimit, options.LocalCache.MaxStaleness));
+        Assert.Equal(("one:6379", "code:", TimeSpan.FromHours(8), false, 1000L, LocalCacheMode.Notified, TimeSpan.FromSeconds(5)),
+            (options.Configuration!, options.KeyPrefix, options.AbsoluteTimeout!.Value, options.PreloadSession, options.LocalCache.SizeLimit, options.LocalCache.Mode, options.LocalCache.MaxLag));
     }
 
     [Fact]

@@ -6,6 +6,7 @@ using Microsoft.Extensions.Logging;
 using RedisSessions.Lifecycle;
 using RedisSessions.Tests.Analytics;
 using RedisSessions.Tests.Lifecycle;
+using RedisSessions.Tests.Storage;
 using RedisSessions.Tests.Users;
 using StackExchange.Redis;
 
@@ -127,6 +128,18 @@ public abstract partial class AclTests(RedisServer server) : AnalyticsTest(serve
     {
         var site = await StartAsUserAsync(await CreateUserAsync(), options: o => (o.AbsoluteTimeout, o.LocalCache.SizeLimit) = (TimeSpan.FromMinutes(24), copies ? o.LocalCache.SizeLimit : 0));
         await UseSessionsAsync(site);
+        NothingWentWrong(site);
+        await NothingWasRefusedAsync();
+    }
+
+    [Fact]
+    public async Task Notified_copies()
+    {
+        var site = await StartAsUserAsync(await CreateUserAsync("notified copies"), options: o => o.LocalCache.Mode = LocalCacheMode.Notified);
+        var notified = new NotifiedSite(site, Clock);
+        await notified.ProvedAsync();
+        await UseSessionsAsync(site);
+        Assert.True(notified.Served > 0);
         NothingWentWrong(site);
         await NothingWasRefusedAsync();
     }

@@ -8,7 +8,7 @@ public abstract class OwnRedisTest : IAsyncDisposable
 
     protected OwnRedisTest() => RedisServer.SkipUnlessInstalled();
 
-    protected Fleet Fleet { get; } = new();
+    protected Fleet Fleet { get; set; } = new();
 
     protected async Task<RedisProcess> RedisAsync(params string[] arguments)
     {

@@ -1,4 +1,6 @@
 using System.Globalization;
+using Microsoft.Extensions.Time.Testing;
+using RedisSessions.Tests.Storage;
 using StackExchange.Redis;
 
 namespace RedisSessions.Tests.Sessions;
@@ -58,6 +60,32 @@ public sealed class ServerCountTests : OwnRedisTest
         }
 
         Assert.Equal($"hget {Requests}", Difference(commands, await CommandsAsync(admin)));
+        Assert.Equal(offset, (await InfoAsync(admin, "replication"))["master_repl_offset"]);
+    }
+
+    [Theory]
+    [InlineData("resp2")]
+    [InlineData("resp3")]
+    public async Task A_read_of_a_notified_copy_is_nothing_at_all(string protocol)
+    {
+        var clock = new FakeTimeProvider(DateTimeOffset.UtcNow);
+        Fleet = new Fleet { Clock = clock };
+        var master = await MasterAsync();
+        await ReplicaOfAsync(master);
+        await using var admin = await WithReplicaAsync(master);
+        var site = new NotifiedSite(await SiteAsync($"{master.Address},protocol={protocol}{RedisServer.Patient}", options: o => o.LocalCache.Mode = LocalCacheMode.Notified), clock);
+        await site.ProvedAsync();
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/a/1");
+        await site.IsServedAsync(browser, "/get/a", "1");
+
+        var (commands, offset) = (await CommandsAsync(admin), (await InfoAsync(admin, "replication"))["master_repl_offset"]);
+        for (var i = 0; i < Requests; i++)
+        {
+            Assert.Equal("1", await browser.GetAsync("/get/a"));
+        }
+
+        Assert.Equal("", Difference(commands, await CommandsAsync(admin)));
         Assert.Equal(offset, (await InfoAsync(admin, "replication"))["master_repl_offset"]);
     }
 

@@ -125,41 +125,6 @@ public abstract class LocalCopyTests(RedisServer server) : ServerTest(server)
         Open(site, created.SecretKey).Get("a");
         Assert.InRange(copies.Size, 1_000_000, 1_010_000);
     }
-
-    [Fact]
-    public async Task Within_max_staleness_a_request_that_only_reads_asks_nobody_and_then_slides_in_time()
-    {
-        var clock = new FakeTimeProvider(DateTimeOffset.UtcNow);
-        Fleet = new Fleet { Clock = clock };
-        using var proxy = new RedisProxy(Server.Address);
-        var site = await StartAsync(
-            app =>
-            {
-                RedisSessions.Tests.Infrastructure.Pages.Map(app);
-                app.MapPost("/post", (HttpContext context) => context.Session.GetString("a"));
-            },
-            redis: proxy.Address,
-            options: o => o.LocalCache.MaxStaleness = TimeSpan.FromSeconds(5));
-        var browser = site.NewBrowser();
-        await browser.GetAsync("/set/a/1");
-        await browser.GetAsync("/get/a");
-        var id = await browser.GetAsync("/id");
-
-        var before = proxy.Snapshot();
-        clock.Advance(TimeSpan.FromSeconds(4));
-        Assert.Equal("1", await browser.GetAsync("/get/a"));
-        Assert.Empty((proxy.Snapshot() - before).Commands);
-
-        // A request that may write asks; so does the first one past the limit, and it slides the TTL.
-        await site.Sessions.SetFieldAsync(id, "a", "2"u8.ToArray());
-        using var posted = await browser.SendAsync(HttpMethod.Post, "/post");
-        Assert.Equal("2", (await posted.Content.ReadAsStringAsync()).Trim('"'));
-        var db = await DatabaseAsync();
-        await db.KeyExpireAsync(KeyOf(id), TimeSpan.FromMinutes(11));
-        clock.Advance(TimeSpan.FromMinutes(1));
-        Assert.Equal("2", await browser.GetAsync("/get/a"));
-        await Eventually.TrueAsync(async () => (await db.KeyTimeToLiveAsync(KeyOf(id)))!.Value > TimeSpan.FromMinutes(20));
-    }
 }
 
 public sealed class LocalCopyOnGarnet(InProcessGarnet server) : LocalCopyTests(server);

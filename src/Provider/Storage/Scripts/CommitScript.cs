@@ -46,10 +46,10 @@ internal static class CommitScript
 
         """;
 
-    private static readonly RedisScript Script = Compose(Header, "");
-    private static readonly RedisScript BoundedScript = Compose(BoundedHeader, Bound);
+    private static readonly ChangeScript Script = Compose(Header, "");
+    private static readonly ChangeScript BoundedScript = Compose(BoundedHeader, Bound);
 
-    private static RedisScript Compose(int header, string bound) => new(
+    private static ChangeScript Compose(int header, string bound) => new(
         Parts.CallInPieces + Parts.ReadIdentity + Parts.Slide +
         $$"""
         local expected_created, expected_version, next_version, creation, clear, timeouts, sets = ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11], tonumber(ARGV[12])
@@ -57,6 +57,7 @@ internal static class CommitScript
         if expected_created ~= '' and created ~= expected_created then return 0 end
         if expected_version ~= '' and (version or '0') ~= expected_version then return version and 1 or 0 end
         {{bound}}
+        changed(key, next_version)
         if clear == '1' and version then
           local doomed = {}
           for _, name in ipairs(redis.call('HKEYS', key)) do
@@ -86,6 +87,7 @@ internal static class CommitScript
 
     /// <summary>Sends the delta; values are encoded by <paramref name="codec"/> if there is one.</summary>
     /// <param name="database">The connection.</param>
+    /// <param name="channel">Who holds copies listens there; null for nobody.</param>
     /// <param name="key">The session's key.</param>
     /// <param name="times">What the TTL follows from.</param>
     /// <param name="expected">The session that is meant.</param>
@@ -97,8 +99,8 @@ internal static class CommitScript
     /// <param name="seal">What makes all of it one afterwards; null where there is no codec.</param>
     /// <param name="markKey">What says why the session before it ended, and goes where this creates another; null for nothing.</param>
     public static RedisScript.Call Begin(
-        IDatabase database, string key, SlideTimes times, Expected expected, long version, long creation, SessionDelta delta, FieldCodec? codec, CommitBound? bound = null, byte[]? seal = null, string? markKey = null) =>
-        (bound is null ? Script : BoundedScript).Begin(database, markKey is null ? [key] : [key, markKey], Arguments(key, times, expected, version, creation, delta, codec, bound, seal));
+        IDatabase database, string? channel, string key, SlideTimes times, Expected expected, long version, long creation, SessionDelta delta, FieldCodec? codec, CommitBound? bound = null, byte[]? seal = null, string? markKey = null) =>
+        (bound is null ? Script : BoundedScript).Begin(database, channel, markKey is null ? [key] : [key, markKey], Arguments(key, times, expected, version, creation, delta, codec, bound, seal));
 
     private static RedisValue[] Arguments(
         string key, SlideTimes times, Expected expected, long version, long creation, SessionDelta delta, FieldCodec? codec, CommitBound? bound, byte[]? seal)

@@ -14,23 +14,25 @@ internal static class DeleteAtVersionScript
     private const int Changed = 2;
 
     // The mark goes first: a user of Redis who may not write it must not lose the session half-way.
-    private static readonly RedisScript Script = new(
+    private static readonly ChangeScript Script = new(
         $"""
         local version = redis.call('HGET', KEYS[1], '{FieldNames.Version}')
         if not version then return 0 end
         if version ~= ARGV[1] then return 2 end
+        changed(KEYS[1], '0')
         redis.call('SET', KEYS[2], '', 'PX', ARGV[2])
         redis.call('DEL', KEYS[1])
         return 1
         """);
 
     /// <param name="database">The connection.</param>
+    /// <param name="channel">Who holds copies listens there; null for nobody.</param>
     /// <param name="key">The session's key.</param>
     /// <param name="movedKey">The mark's key, in the same slot.</param>
     /// <param name="version">What it must be at.</param>
     /// <param name="markedFor">How long the mark stays.</param>
-    public static RedisScript.Call Begin(IDatabase database, string key, string movedKey, long version, TimeSpan markedFor) =>
-        Script.Begin(database, [key, movedKey], [version, (long)markedFor.TotalMilliseconds]);
+    public static RedisScript.Call Begin(IDatabase database, string? channel, string key, string movedKey, long version, TimeSpan markedFor) =>
+        Script.Begin(database, channel, [key, movedKey], [version, (long)markedFor.TotalMilliseconds]);
 
     public static DeleteReply Reply(RedisResult reply) => (int)reply switch
     {

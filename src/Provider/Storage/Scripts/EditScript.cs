@@ -12,12 +12,13 @@ internal static class EditScript
     private const int Header = 3;
     private const int Changed = -1;
 
-    private static readonly RedisScript Script = new(
+    private static readonly ChangeScript Script = new(
         Parts.CallInPieces + Parts.ReadIdentity +
         $"""
         if not version then return 0 end
         if ARGV[3] ~= '' and version ~= ARGV[3] then return -1 end
         local next_version, last_set = ARGV[1], 3 + 2 * tonumber(ARGV[2])
+        changed(key, next_version)
         call_in_pieces('HSET', key, ARGV, 4, last_set)
         local removed = 0
         for i = last_set + 1, #ARGV do
@@ -27,13 +28,13 @@ internal static class EditScript
         return 1 + removed
         """);
 
-    public static RedisScript.Call Begin(IDatabase database, string key, long version, SessionDelta delta, FieldCodec? codec, long? expected = null, byte[]? seal = null)
+    public static RedisScript.Call Begin(IDatabase database, string? channel, string key, long version, SessionDelta delta, FieldCodec? codec, long? expected = null, byte[]? seal = null)
     {
         var arguments = DeltaArguments.Behind(Header, key, delta, codec, seal, out var sets);
         arguments[0] = version;
         arguments[1] = sets;
         arguments[2] = expected is { } known ? known : RedisValue.EmptyString;
-        return Script.Begin(database, [key], arguments);
+        return Script.Begin(database, channel, [key], arguments);
     }
 
     /// <summary>Whether it was at another version, and nothing was written.</summary>

@@ -6,7 +6,7 @@ namespace RedisSessions.Storage.Scripts;
 /// <summary>Adds to the TTL of a session that exists, never past its absolute timeout. Answers the TTL that it has then.</summary>
 internal static class ExtendScript
 {
-    private static readonly RedisScript Script = new(
+    private static readonly ChangeScript Script = new(
         Parts.ReadIdentity + Parts.Slide +
         """
         if not version then return 0 end
@@ -16,12 +16,12 @@ internal static class ExtendScript
         return ttl
         """);
 
-    public static RedisScript.Call Begin(IDatabase database, string key, SlideTimes times, TimeSpan by)
+    public static RedisScript.Call Begin(IDatabase database, string? channel, string key, SlideTimes times, TimeSpan by)
     {
         var arguments = new RedisValue[SlideTimes.Count + 1];
         times.WriteTo(arguments);
         arguments[5] = Ttl.Milliseconds(by);
-        return Script.Begin(database, [key], arguments);
+        return Script.Begin(database, channel, [key], arguments);
     }
 
     /// <returns><see langword="null"/> without a session.</returns>

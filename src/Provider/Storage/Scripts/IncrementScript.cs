@@ -6,18 +6,19 @@ namespace RedisSessions.Storage.Scripts;
 /// <summary>Adds to one field of a session that exists, on the server, so that no increment of any server is lost.</summary>
 internal static class IncrementScript
 {
-    private static readonly RedisScript Script = new(
+    private static readonly ChangeScript Script = new(
         Parts.ReadIdentity + Parts.Slide +
         $$"""
         local expected_created, next_version, name, by = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
         if not version or created ~= expected_created then return 0 end
+        changed(key, next_version)
         redis.call('HINCRBY', key, name, by)
         redis.call('HSET', key, '{{FieldNames.Version}}', next_version)
         if slide() then redis.call('HSET', key, '{{FieldNames.LastSeen}}', now) end
         return {version, created, redis.call('HGET', key, name)}
         """);
 
-    public static RedisScript.Call Begin(IDatabase database, string key, SlideTimes times, long createdAt, long version, string name, long by)
+    public static RedisScript.Call Begin(IDatabase database, string? channel, string key, SlideTimes times, long createdAt, long version, string name, long by)
     {
         var arguments = new RedisValue[SlideTimes.Count + 4];
         times.WriteTo(arguments);
@@ -25,7 +26,7 @@ internal static class IncrementScript
         arguments[6] = version;
         arguments[7] = FieldNames.Encode(name);
         arguments[8] = by;
-        return Script.Begin(database, [key], arguments);
+        return Script.Begin(database, channel, [key], arguments);
     }
 
     public static IncrementReply Reply(RedisResult reply, long version) => reply.Length >= 0

@@ -77,6 +77,7 @@ internal static class Parts
           return last_stretch
         end
         if version and left() == false then
+          changed(key, '0')
           redis.call('DEL', key)
           version, created, own_idle, own_absolute = false, false, false, false
         end

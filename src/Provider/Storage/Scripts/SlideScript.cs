@@ -13,7 +13,7 @@ internal static class SlideScript
     private const int Slid = 1;
     private const int SlidAndDue = 2;
 
-    private static readonly RedisScript Script = new(
+    private static readonly ChangeScript Script = new(
         Parts.ReadIdentity + Parts.Slide +
         $"""
         if not version then return 0 end
@@ -32,15 +32,16 @@ internal static class SlideScript
         """);
 
     /// <param name="database">The connection.</param>
+    /// <param name="channel">Who holds copies listens there; null for nobody.</param>
     /// <param name="key">The session's key.</param>
     /// <param name="times">What the TTL follows from.</param>
     /// <param name="heartbeat">How often the heartbeat is due; zero for never.</param>
-    public static RedisScript.Call Begin(IDatabase database, string key, SlideTimes times, TimeSpan heartbeat)
+    public static RedisScript.Call Begin(IDatabase database, string? channel, string key, SlideTimes times, TimeSpan heartbeat)
     {
         var arguments = new RedisValue[SlideTimes.Count + 1];
         times.WriteTo(arguments);
         arguments[5] = (long)heartbeat.TotalMilliseconds;
-        return Script.Begin(database, [key], arguments);
+        return Script.Begin(database, channel, [key], arguments);
     }
 
     public static SlideReply Reply(RedisResult reply) => (int)reply switch

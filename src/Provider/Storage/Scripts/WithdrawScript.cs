@@ -9,14 +9,18 @@ namespace RedisSessions.Storage.Scripts;
 /// </summary>
 internal static class WithdrawScript
 {
-    private static readonly RedisScript Script = new(
+    private static readonly ChangeScript Script = new(
         $"""
-        if redis.call('HGET', KEYS[1], '{FieldNames.Created}') == ARGV[1] then redis.call('DEL', KEYS[1]) end
+        if redis.call('HGET', KEYS[1], '{FieldNames.Created}') == ARGV[1] then
+          changed(KEYS[1], '0')
+          redis.call('DEL', KEYS[1])
+        end
         return 1
         """);
 
     /// <param name="database">The connection.</param>
+    /// <param name="channel">Where the change is published; null for nowhere.</param>
     /// <param name="key">The session's key.</param>
     /// <param name="createdAt">Its creation time, Unix milliseconds.</param>
-    public static RedisScript.Call Begin(IDatabase database, string key, long createdAt) => Script.Begin(database, [key], [createdAt]);
+    public static RedisScript.Call Begin(IDatabase database, string? channel, string key, long createdAt) => Script.Begin(database, channel, [key], [createdAt]);
 }
