@@ -1,5 +1,4 @@
 using RedisSessions.Redis;
-using StackExchange.Redis;
 
 namespace RedisSessions.Lifecycle;
 

@@ -2,7 +2,6 @@ using System.Net;
 using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Authorization;
 using RedisSessions.Tests.Attacks;
-using RedisSessions.Tests.Users;
 
 namespace RedisSessions.Tests.Endpoints;
 

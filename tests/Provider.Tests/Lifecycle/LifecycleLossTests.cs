@@ -1,6 +1,5 @@
 using Microsoft.Extensions.Time.Testing;
 using RedisSessions.Lifecycle;
-using RedisSessions.Testing;
 using RedisSessions.Tests.Users;
 using StackExchange.Redis;
 
