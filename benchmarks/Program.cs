@@ -36,9 +36,6 @@ switch (args)
     case ["redis"]:
         await RedisRun.RunAsync();
         break;
-    case ["threads"]:
-        await ThreadsRun.RunAsync();
-        break;
     case ["copies"]:
         await CopiesRun.RunAsync();
         break;
