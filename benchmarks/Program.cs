@@ -37,9 +37,6 @@ switch (args)
     case ["redis"]:
         await RedisRun.RunAsync();
         break;
-    case ["threads"]:
-        await ThreadsRun.RunAsync();
-        break;
     case ["staleness"]:
         await WithRedisAsync(StalenessRun.RunAsync);
         break;

@@ -10,32 +10,19 @@ internal sealed class ChildProcess : IDisposable
 
     private ChildProcess(Process process) => _process = process;
 
-    public static ChildProcess Start(params string[] arguments) => Start([], null, arguments);
-
-    private static ChildProcess Start(string[] by, int? processors, string[] arguments)
+    public static ChildProcess Start(params string[] arguments)
     {
-        string[] command = [.. by, Environment.ProcessPath!, .. HostArguments(), .. arguments];
-        var start = new ProcessStartInfo(command[0], command[1..])
+        var start = new ProcessStartInfo(Environment.ProcessPath!, [.. HostArguments(), .. arguments])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
         };
-        if (processors is not null)
-        {
-            start.Environment["DOTNET_PROCESSOR_COUNT"] = $"{processors}";
-        }
-
         return new ChildProcess(Process.Start(start)!);
     }
 
-    /// <param name="contender">Whose site.</param>
-    /// <param name="redis">Redis's address.</param>
-    /// <param name="port">The site's.</param>
-    /// <param name="pinned">The cores that it may run on, as taskset has them; null for all.</param>
-    /// <param name="processors">How many it is told that there are; null for as many as there are.</param>
-    public static async Task<ChildProcess> StartSiteAsync(string contender, string redis, int port, string? pinned = null, int? processors = null)
+    public static async Task<ChildProcess> StartSiteAsync(string contender, string redis, int port)
     {
-        var site = Start(pinned is null ? [] : ["taskset", "-c", pinned], processors, ["site", contender, redis, $"{port}"]);
+        var site = Start("site", contender, redis, $"{port}");
         var limit = Stopwatch.StartNew();
         while (true)
         {

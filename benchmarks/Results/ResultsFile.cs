@@ -14,7 +14,6 @@ internal static class ResultsFile
         ["analytics"] = "Analytics against the number of live sessions",
         ["sizing"] = "Sizing Redis",
         ["redis"] = "One core of Redis",
-        ["threads"] = "Dedicated threads",
         ["staleness"] = "Notified copies: requests and staleness",
         ["cache"] = "IDistributedCache",
     };
