@@ -191,7 +191,7 @@ public sealed class LifecycleLossTests : OwnRedisTest
         Assert.Single(diary.Entries);
     }
 
-    /// <summary>A read costs nothing more, a creation one command, and nobody waits for it.</summary>
+    /// <summary>A read and a change cost nothing more, a creation one command, or two where the first was slow; nobody waits for them.</summary>
     [Fact]
     public async Task Commands_of_plain_requests()
     {
@@ -203,17 +203,23 @@ public sealed class LifecycleLossTests : OwnRedisTest
             var warm = site.NewBrowser();
             await warm.GetAsync("/set/a/1");
             await warm.GetAsync("/set/a/2");
+            await warm.GetAsync("/get/a");
             var browser = site.NewBrowser();
-            Assert.Equal(["EVALSHA", "EVALSHA"], await CommandsAsync(() => browser.GetAsync("/set/a/1")));
+            var creation = await CommandsAsync(() => browser.GetAsync("/set/a/1"));
+            Assert.All(creation, command => Assert.Equal("EVALSHA", command));
+            Assert.InRange(creation.Count, 2, 3);
             Assert.Equal(["HGET"], await CommandsAsync(() => browser.GetAsync("/get/a")));
             Assert.Equal(["HGET", "EVALSHA"], await CommandsAsync(() => browser.GetAsync("/set/a/2")));
         }
 
         async Task<IReadOnlyList<string>> CommandsAsync(Func<Task> request)
         {
+            // What was sent on this connection before is counted before.
+            await site.Sessions.ExistsAsync(Guid.NewGuid().ToString());
             var before = proxy.Snapshot();
             await request();
-            return (proxy.Snapshot() - before).Commands;
+            await site.Sessions.ExistsAsync(Guid.NewGuid().ToString());
+            return [.. (proxy.Snapshot() - before).Commands.Where(command => command != "EXISTS")];
         }
     }
 
