@@ -139,6 +139,36 @@ public abstract class SealTests(RedisServer server) : AttackTest(server)
         Assert.Equal("ada", await browser.GetAsync("/whoami"));
     }
 
+    /// <summary>Without a new version: when a session near its absolute timeout was last used, and from where.</summary>
+    [Fact]
+    public async Task What_is_noted_in_passing_breaks_no_seal()
+    {
+        var clock = StopClock();
+        Task<Site> StartShortAsync() => StartAsync(
+            CookieSite.Map,
+            options: o => o.AbsoluteTimeout = TimeSpan.FromHours(1),
+            services: CookieSite.AddServices,
+            addOns: builder => builder.AddUserIndex().AddEncryption(o => o.AcceptUnencrypted = false),
+            beforeSession: UseTestAddress,
+            afterSession: app => app.UseAuthentication().UseRouting().UseAuthorization());
+        var browser = From(await StartShortAsync(), "192.0.2.1");
+        var key = KeyOf(await browser.GetAsync("/login/ada"));
+        browser.Headers["X-Test-Address"] = "198.51.100.7";
+        browser.Headers["User-Agent"] = Chrome;
+        var database = await DatabaseAsync();
+        for (var i = 0; i < 3; i++)
+        {
+            clock.Advance(TimeSpan.FromMinutes(15));
+            (await StartShortAsync()).TakeOver(browser);
+            Assert.Equal("ada", await browser.GetAsync("/whoami"));
+            await Eventually.TrueAsync(async () => await database.HashGetAsync(key, "@na") == "198.51.100.7", what: "its new address is noted");
+        }
+
+        await Eventually.TrueAsync(async () => !(await database.HashGetAsync(key, "@l")).IsNull, what: "its use is noted");
+        (await StartShortAsync()).TakeOver(browser);
+        Assert.Equal("ada", await browser.GetAsync("/whoami"));
+    }
+
     /// <summary>While values in the clear are accepted, servers that do not encrypt may still write: nobody's session is lost.</summary>
     [Fact]
     public async Task The_seal_is_not_looked_at_while_values_in_the_clear_are_accepted()

@@ -136,6 +136,8 @@ public abstract class EncryptionTests(RedisServer server) : ServerTest(server)
         await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => Open(site, secret).IncrementAsync("hits", 2)));
         Assert.Equal("41", Open(site, secret).GetString("hits"));
         var own = Open(site, secret);
+        await Assert.ThrowsAsync<OverflowException>(() => own.IncrementAsync("hits", long.MaxValue));
+        Assert.Equal("41", Open(site, secret).GetString("hits"));
         own.SetString("text", "x");
         await Assert.ThrowsAsync<InvalidOperationException>(() => own.IncrementAsync("text"));
         await site.Sessions.DestroyAsync(session.Id);

@@ -1,5 +1,7 @@
 using System.Net;
+using System.Text;
 using Microsoft.Extensions.Logging;
+using RedisSessions.Tests.Attacks;
 using RedisSessions.Tests.Users;
 
 namespace RedisSessions.Tests.Sessions;
@@ -75,6 +77,83 @@ public abstract class CommitFailureTests(RedisServer server) : ServerTest(server
         var site = await StartFailingAsync(CommitFailure.Log);
         Assert.Equal(expected, (await site.NewBrowser().TryAsync(path)).Status);
         await Eventually.TrueAsync(() => site.Log.Entries.Any(entry => entry.Level == LogLevel.Error && $"{entry.Exception}".Contains("TimeoutsOf fails", StringComparison.Ordinal)));
+    }
+
+    /// <summary>With a change, without which a commit that may have been made is not tried again.</summary>
+    private static Task CommitAtLastAsync(ISession session, Action change) => Eventually.TrueAsync(
+        async () =>
+        {
+            change();
+            return await Record.ExceptionAsync(() => session.CommitAsync()) is null;
+        },
+        what: "Redis is back");
+
+    /// <summary>The commit never reaches Redis; the request runs on while it is under way.</summary>
+    private static async Task FailAsync(RedisProxy proxy, Func<Task> begin, Func<Task> meanwhile)
+    {
+        var gate = new Gate(proxy);
+        var failing = begin();
+        await gate.Reached;
+        var other = meanwhile();
+        proxy.Cut();
+        proxy.BeforeCommand = null;
+        gate.Open();
+        await Assert.ThrowsAnyAsync<Exception>(() => failing);
+        await Record.ExceptionAsync(() => other);
+    }
+
+    [Theory]
+    [InlineData(false, "before=1 both=2 later=3 since=2 stays=0")]
+    [InlineData(true, "both=2 later=3 since=2")]
+    public async Task What_changes_while_a_commit_fails_is_committed_over_what_it_held(bool clears, string expected)
+    {
+        using var proxy = new RedisProxy(Server.Address);
+        var site = await StartAsync(redis: proxy.Address);
+        var created = await site.Sessions.CreateAsync([new("both", "0"u8.ToArray()), new("stays", "0"u8.ToArray())]);
+        var session = Open(site, created.SecretKey);
+        await session.LoadAsync();
+        session.SetString("before", "1");
+        session.SetString("both", "1");
+        session.SetIdleTimeout(TimeSpan.FromMinutes(60));
+        await FailAsync(proxy, () => session.CommitAsync(), () =>
+        {
+            if (clears)
+            {
+                session.Clear();
+            }
+
+            session.SetString("both", "2");
+            session.SetString("since", "2");
+            session.SetIdleTimeout(TimeSpan.FromMinutes(120));
+            return Task.CompletedTask;
+        });
+        await CommitAtLastAsync(session, () => session.SetString("later", "3"));
+        var stored = (await site.Sessions.GetAsync(created.Id))!;
+        Assert.Equal(expected, string.Join(' ', stored.Fields.OrderBy(field => field.Key).Select(field => $"{field.Key}={Encoding.UTF8.GetString(field.Value)}")));
+        Assert.InRange(stored.ExpiresAt - stored.LastSeenAt, TimeSpan.FromMinutes(120), TimeSpan.FromMinutes(121.1));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_session_that_a_failed_increment_would_have_created_is_created_by_the_next_commit(bool twice)
+    {
+        using var proxy = new RedisProxy(Server.Address);
+        var site = await StartAsync(redis: proxy.Address);
+        await site.Sessions.ExistsAsync(NewSecret());
+        var session = Open(site, NewSecret(), isNew: true);
+        await FailAsync(proxy, () => session.IncrementAsync("hits"), () =>
+        {
+            if (twice)
+            {
+                return session.IncrementAsync("hits");
+            }
+
+            session.SetIdleTimeout(TimeSpan.FromMinutes(120));
+            return Task.CompletedTask;
+        });
+        await CommitAtLastAsync(session, () => session.SetIdleTimeout(TimeSpan.FromMinutes(180)));
+        Assert.True(await site.Sessions.ExistsAsync(session.Id));
     }
 }
 

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Time.Testing;
 using RedisSessions.Sessions;
 
 namespace RedisSessions.Tests.Sessions;
@@ -36,6 +37,34 @@ public abstract class ReviewMoveTests : ServerTest
             var sum = await context.Session.IncrementAsync("hits");
             await PauseAsync();
             return $"{sum}";
+        });
+        app.MapGet("/life/{minutes:int}", (HttpContext context, int minutes) => context.Session.SetIdleTimeout(TimeSpan.FromMinutes(minutes)));
+        app.MapGet("/move-and-change", async (HttpContext context, int minutes, bool clear) =>
+        {
+            await context.Session.RegenerateIdAsync();
+            await context.Session.CommitAsync();
+            if (clear)
+            {
+                context.Session.Clear();
+            }
+
+            context.Session.SetString("both", "own");
+            context.Session.SetString("rescued", "own");
+            if (minutes > 0)
+            {
+                context.Session.SetIdleTimeout(TimeSpan.FromMinutes(minutes));
+            }
+
+            await context.Session.CommitAsync();
+            await PauseAsync();
+        });
+        app.MapGet("/theirs", (HttpContext context) =>
+        {
+            context.Session.SetString("theirs", "1");
+            context.Session.SetString("both", "theirs");
+            context.Session.Remove("dropped");
+            context.Session.Remove("rescued");
+            context.Session.SetIdleTimeout(TimeSpan.FromMinutes(120));
         });
         app.MapGet("/move-and-destroy", async (HttpContext context) =>
         {
@@ -134,6 +163,76 @@ public abstract class ReviewMoveTests : ServerTest
         _go.Release();
         Assert.Equal("2", await moving);
         Assert.Equal("4", await browser.GetAsync("/hit"));
+    }
+
+    /// <summary>What others change under the old id meanwhile is carried over, but for what this request changed itself.</summary>
+    [Theory]
+    [InlineData(0, false, "both=own rescued=own same=0 theirs=1", 120)]
+    [InlineData(180, false, "both=own rescued=own same=0 theirs=1", 180)]
+    [InlineData(0, true, "both=own rescued=own", 120)]
+    public async Task What_others_change_while_the_session_moves_gives_way_to_its_own(int minutes, bool clear, string fields, int idle)
+    {
+        var site = await StartAsync(Map);
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/life/60");
+        foreach (var key in new[] { "both", "dropped", "rescued", "same" })
+        {
+            await browser.GetAsync($"/set/{key}/0");
+        }
+
+        await browser.GetAsync("/life/60");
+        var elsewhere = browser.Copy();
+        var moving = browser.GetAsync($"/move-and-change?minutes={minutes}&clear={clear}");
+        await _moved.WaitAsync();
+        await elsewhere.GetAsync("/theirs");
+        _go.Release();
+        await moving;
+        var stored = (await site.Sessions.GetAsync(await browser.GetAsync("/id")))!;
+        Assert.Equal(fields, string.Join(' ', stored.Fields.OrderBy(field => field.Key).Select(field => $"{field.Key}={System.Text.Encoding.UTF8.GetString(field.Value)}")));
+        Assert.InRange(stored.ExpiresAt - stored.LastSeenAt, TimeSpan.FromMinutes(idle), TimeSpan.FromMinutes(idle + 1.1));
+        Assert.Equal(idle * 60_000, await (await DatabaseAsync()).HashGetAsync(KeyOf(stored.Id), "@i"));
+    }
+
+    [Theory]
+    [InlineData(0, 0)]
+    [InlineData(180, 180)]
+    public async Task Metadata_that_others_remove_while_the_session_moves_are_gone_unless_it_set_them_itself(int minutes, int idle)
+    {
+        var site = await StartAsync(Map);
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/cart/tea");
+        await browser.GetAsync("/life/60");
+        var key = KeyOf(await browser.GetAsync("/id"));
+        var moving = browser.GetAsync($"/move-and-change?minutes={minutes}&clear=false");
+        await _moved.WaitAsync();
+        var database = await DatabaseAsync();
+        await database.HashDeleteAsync(key, "@i");
+        await database.HashSetAsync(key, "@v", 7);
+        _go.Release();
+        await moving;
+        Assert.Equal(idle * 60_000, (long)await database.HashGetAsync(KeyOf(await browser.GetAsync("/id")), "@i"));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_new_id_prolongs_no_absolute_timeout(bool encrypted)
+    {
+        var clock = new FakeTimeProvider(DateTimeOffset.UtcNow);
+        Fleet = new Fleet { Clock = clock };
+        var site = await StartAsync(Map, options: o => o.AbsoluteTimeout = TimeSpan.FromHours(1), addOns: builder =>
+        {
+            if (encrypted)
+            {
+                builder.AddEncryption();
+            }
+        });
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/cart/tea");
+        clock.Advance(TimeSpan.FromMinutes(50));
+        var left = await site.Sessions.GetTimeToLiveAsync(await browser.GetAsync("/regenerate"));
+        Assert.InRange(left!.Value, TimeSpan.FromMinutes(9), TimeSpan.FromMinutes(10));
+        Assert.Equal("tea", await browser.GetAsync("/get/cart"));
     }
 
     [Fact]

@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Time.Testing;
+
 namespace RedisSessions.Tests.Sessions;
 
 /// <summary>Sessions outside a request, and how they meet requests.</summary>
@@ -25,6 +27,63 @@ public abstract class SessionRepositoryTests(RedisServer server) : ServerTest(se
         Assert.Null(await site.Sessions.GetFieldAsync(created.Id, "none"));
         Assert.Equal(["@b", "a"], (await site.Sessions.GetFieldNamesAsync(created.Id))!.Order(StringComparer.Ordinal));
         Assert.Equal(Value, Open(site, created.SecretKey).Get("a"));
+    }
+
+    [Fact]
+    public async Task What_is_no_session_has_neither_fields_nor_names()
+    {
+        var site = await StartAsync();
+        var id = Guid.NewGuid().ToString();
+        await (await DatabaseAsync()).HashSetAsync(KeyOf(id), "a", Value);
+        Assert.Null(await site.Sessions.GetFieldAsync(id, "a"));
+        Assert.Null(await site.Sessions.GetFieldNamesAsync(id));
+    }
+
+    /// <summary>Minutes: what is left of a life of 21, how long ago a use was noted, how long ago that makes the last one.</summary>
+    [Theory]
+    [InlineData(15, null, 6)]
+    [InlineData(20, null, 1)]
+    [InlineData(180, null, 0)]
+    [InlineData(15, 2, 2)]
+    [InlineData(15, 10, 6)]
+    [InlineData(15, -5, 0)]
+    public async Task A_session_was_last_seen_when_its_life_says_or_a_later_note_but_never_in_future(int left, int? noted, int expected)
+    {
+        var clock = new FakeTimeProvider(DateTimeOffset.UtcNow);
+        Fleet = new Fleet { Clock = clock };
+        var site = await StartAsync();
+        var created = await site.Sessions.CreateAsync();
+        var database = await DatabaseAsync();
+        await database.KeyExpireAsync(KeyOf(created.Id), TimeSpan.FromMinutes(left));
+        if (noted is { } minutes)
+        {
+            await database.HashSetAsync(KeyOf(created.Id), "@l", clock.GetUtcNow().AddMinutes(-minutes).ToUnixTimeMilliseconds());
+        }
+
+        // Redis counts what is left by its own clock, which goes on.
+        var seen = clock.GetUtcNow() - (await site.Sessions.GetAsync(created.Id))!.LastSeenAt;
+        Assert.InRange(seen, TimeSpan.FromMinutes(expected), TimeSpan.FromMinutes(expected + 0.9));
+    }
+
+    /// <summary>In Unix milliseconds, from the first to the last that a date can be.</summary>
+    [Theory]
+    [InlineData(-1, false)]
+    [InlineData(0, true)]
+    [InlineData(253_402_300_799_999, true)]
+    [InlineData(253_402_300_800_000, false)]
+    public async Task A_hash_is_a_session_if_its_creation_time_is_a_date(long createdAt, bool isSession)
+    {
+        var site = await StartAsync();
+        var created = await site.Sessions.CreateAsync([new("a", Value)]);
+        await (await DatabaseAsync()).HashSetAsync(KeyOf(created.Id), "@c", createdAt);
+        if (isSession)
+        {
+            Assert.Equal(DateTimeOffset.FromUnixTimeMilliseconds(createdAt), (await site.Sessions.GetAsync(created.Id))!.CreatedAt);
+        }
+        else
+        {
+            await Assert.ThrowsAsync<FormatException>(() => site.Sessions.GetAsync(created.Id));
+        }
     }
 
     [Fact]

@@ -364,7 +364,8 @@ public abstract class SessionTests(RedisServer server) : ServerTest(server)
         own.SetString("text", "x");
         await Assert.ThrowsAsync<StackExchange.Redis.RedisServerException>(() => own.IncrementAsync("text"));
         await site.Sessions.DestroyAsync(session.Id);
-        await Assert.ThrowsAsync<InvalidOperationException>(() => own.IncrementAsync("hits"));
+        var destroyed = await Assert.ThrowsAsync<InvalidOperationException>(() => own.IncrementAsync("hits"));
+        Assert.Contains("destroyed", destroyed.Message, StringComparison.Ordinal);
         Assert.False(await site.Sessions.ExistsAsync(session.Id));
     }
 
