@@ -144,7 +144,7 @@ public sealed class SampleTests : IClassFixture<SampleInChromium>
         // The one that was seen last stands first, after this one; whichever it is.
         await here.Locator(".device button").First.ClickAsync();
         await ShowsAsync(here, "#devices-status", "is signed out");
-        Assert.Equal(2, await here.Locator(".device").CountAsync());
+        await Eventually.TrueAsync(async () => await here.Locator(".device").CountAsync() == 2, what: "two devices are left in the list");
         var ended = 0;
         foreach (var page in new[] { there, elsewhere })
         {
