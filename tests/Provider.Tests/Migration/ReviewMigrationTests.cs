@@ -5,6 +5,24 @@ public abstract class ReviewMigrationTests(RedisServer server) : MigrationTest(s
 {
     private static bool IsScript(string command) => command is "EVALSHA" or "EVAL";
 
+    /// <returns>A read whose import is held while the session is destroyed, and a browser with the same cookie.</returns>
+    private async Task<(Task<string> Late, Browser Planted)> DestroyWhileImportingAsync(HeldRedis held)
+    {
+        var browser = new Browser(await StartOldAsync());
+        await browser.GetAsync("/set/a/old");
+        var site = await StartNewAsync();
+        var slow = await StartNewAsync(redis: held.Address);
+        site.TakeOver(browser);
+        var other = browser.Copy();
+        var planted = browser.Copy();
+        slow.TakeOver(other);
+        var importing = held.HoldAsync(IsScript);
+        var late = other.GetAsync("/get/a");
+        await importing;
+        await browser.GetAsync("/destroy");
+        return (late, planted);
+    }
+
     [Theory]
     [InlineData("/destroy")]
     [InlineData("/regenerate")]
@@ -36,18 +54,7 @@ public abstract class ReviewMigrationTests(RedisServer server) : MigrationTest(s
     public async Task What_was_read_before_a_session_was_destroyed_and_imported_after_that_is_withdrawn()
     {
         using var held = new HeldRedis(Server.Address);
-        var browser = new Browser(await StartOldAsync());
-        await browser.GetAsync("/set/a/old");
-        var site = await StartNewAsync();
-        var slow = await StartNewAsync(redis: held.Address);
-        site.TakeOver(browser);
-        var other = browser.Copy();
-        var planted = browser.Copy();
-        slow.TakeOver(other);
-        var reached = held.HoldAsync(IsScript);
-        var late = other.GetAsync("/get/a");
-        await reached;
-        await browser.GetAsync("/destroy");
+        var (late, planted) = await DestroyWhileImportingAsync(held);
         held.Release();
         Assert.Equal("", await late);
         Assert.Equal("", await planted.GetAsync("/keys"));
@@ -58,18 +65,7 @@ public abstract class ReviewMigrationTests(RedisServer server) : MigrationTest(s
     public async Task What_was_imported_after_the_session_was_destroyed_is_withdrawn_also_when_somebody_changed_it_since()
     {
         using var held = new HeldRedis(Server.Address);
-        var browser = new Browser(await StartOldAsync());
-        await browser.GetAsync("/set/a/old");
-        var site = await StartNewAsync();
-        var slow = await StartNewAsync(redis: held.Address);
-        site.TakeOver(browser);
-        var other = browser.Copy();
-        var planted = browser.Copy();
-        slow.TakeOver(other);
-        var importing = held.HoldAsync(IsScript);
-        var late = other.GetAsync("/get/a");
-        await importing;
-        await browser.GetAsync("/destroy");
+        var (late, planted) = await DestroyWhileImportingAsync(held);
         var confirming = held.HoldAsync(command => command is "DEL" or "UNLINK");
         await confirming;
         Assert.Equal("a", await planted.GetAsync("/keys"));
