@@ -27,6 +27,13 @@ public abstract class AttackTest(RedisServer server) : ServerTest(server)
     /// <summary>How long a slow server waits for Redis.</summary>
     protected static readonly TimeSpan Slow = TimeSpan.FromMilliseconds(500);
 
+    /// <summary>Those of <see cref="CookieSite"/>, on a server that waits no longer than <see cref="Slow"/> for Redis.</summary>
+    protected static void AddSlowServices(IServiceCollection services)
+    {
+        CookieSite.AddServices(services);
+        services.AddSession(o => o.IOTimeout = Slow);
+    }
+
     /// <summary>A site with users and security, as docs/security.md has it, with defaults where nothing is said.</summary>
     protected Task<Site> StartAttackedAsync(
         Action<UserIndexOptions>? users = null,
@@ -57,11 +64,7 @@ public abstract class AttackTest(RedisServer server) : ServerTest(server)
         var site = await StartAsync(
             map,
             redis: redis,
-            services: services =>
-            {
-                CookieSite.AddServices(services);
-                services.AddSession(o => o.IOTimeout = Slow);
-            },
+            services: AddSlowServices,
             addOns: builder => builder.AddUserIndex(),
             beforeSession: app => app.UseAuthentication().Use((context, next) =>
             {

@@ -398,11 +398,7 @@ public abstract class DeviceTests(RedisServer server) : AttackTest(server)
     public async Task A_sign_in_while_redis_is_away_is_not_refused_and_the_device_is_told_when_it_is_bound()
     {
         using var proxy = new RedisProxy(Server.Address);
-        var slow = await StartRememberingAsync(redis: proxy.Address, services: services =>
-        {
-            CookieSite.AddServices(services);
-            services.AddSession(o => o.IOTimeout = Slow);
-        });
+        var slow = await StartRememberingAsync(redis: proxy.Address, services: AddSlowServices);
         var healthy = await StartRememberingAsync();
         await slow.NewBrowser().GetAsync("/login/warm");
         Events.Clear();

@@ -11,11 +11,7 @@ public sealed class SharedSignInTests(InProcessGarnet server) : AttackTest(serve
     public async Task A_request_that_came_without_a_session_may_change_the_id_of_the_one_that_it_shares(string page)
     {
         using var proxy = new RedisProxy(Server.Address);
-        var slow = await StartAttackedAsync(redis: proxy.Address, services: services =>
-        {
-            CookieSite.AddServices(services);
-            services.AddSession(o => o.IOTimeout = Slow);
-        });
+        var slow = await StartAttackedAsync(redis: proxy.Address, services: AddSlowServices);
         var healthy = await StartAttackedAsync();
         await slow.NewBrowser().GetAsync("/login/warm");
         var browser = slow.NewBrowser();

@@ -85,11 +85,7 @@ public sealed class SignInRefusedTests(InProcessGarnet server) : AttackTest(serv
     public async Task A_sign_in_made_while_redis_was_away_and_revoked_before_it_was_bound()
     {
         using var proxy = new RedisProxy(Server.Address);
-        var slow = await StartAttackedAsync(redis: proxy.Address, services: services =>
-        {
-            CookieSite.AddServices(services);
-            services.AddSession(o => o.IOTimeout = Slow);
-        });
+        var slow = await StartAttackedAsync(redis: proxy.Address, services: AddSlowServices);
         var healthy = await StartAttackedAsync();
         await slow.NewBrowser().GetAsync("/login/warm");
         var browser = slow.NewBrowser();

@@ -107,11 +107,7 @@ public sealed class TicketPairingTests(InProcessGarnet server) : AttackTest(serv
     {
         using var proxy = new RedisProxy(Server.Address);
         var slow = await StartAttackedAsync(
-            services: services =>
-            {
-                CookieSite.AddServices(services);
-                services.AddSession(o => o.IOTimeout = Slow);
-            },
+            services: AddSlowServices,
             // Nothing else, so that nothing else waits for Redis.
             addOns: builder => builder.AddUserIndex(options),
             redis: proxy.Address);
