@@ -17,9 +17,11 @@ public abstract class AttackTest(RedisServer server) : ServerTest(server)
     protected SecurityEventLog Events { get; } = new();
 
     /// <summary>The fleet's time moves only when the test moves it. Before the first site.</summary>
-    protected FakeTimeProvider StopClock()
+    /// <param name="atSecond">Whether a second begins just now: tickets say their times in whole ones.</param>
+    protected FakeTimeProvider StopClock(bool atSecond = false)
     {
-        var clock = new FakeTimeProvider(DateTimeOffset.UtcNow);
+        var now = DateTimeOffset.UtcNow;
+        var clock = new FakeTimeProvider(atSecond ? DateTimeOffset.FromUnixTimeSeconds(now.ToUnixTimeSeconds()) : now);
         Fleet = new Fleet { Clock = clock };
         return clock;
     }

@@ -103,7 +103,7 @@ public sealed class ClientLimitTests(InProcessGarnet server) : AttackTest(server
     [Fact]
     public async Task Changing_networks_with_every_request_writes_little()
     {
-        StopClock();
+        var clock = StopClock();
         var site = await StartAttackedAsync(logLevel: LogLevel.Critical);
         var browser = From(site, "192.0.2.1");
         var key = KeyOf(await browser.GetAsync("/login/ada"));
@@ -116,6 +116,19 @@ public sealed class ClientLimitTests(InProcessGarnet server) : AttackTest(server
         }
 
         Assert.InRange(versions.Count, 1, 2);
+
+        // A minute later a change is news again.
+        clock.Advance(TimeSpan.FromMinutes(1) - TimeSpan.FromMilliseconds(1));
+        Assert.False(await WritesAsync("203.0.113.1"));
+        clock.Advance(TimeSpan.FromMilliseconds(1));
+        Assert.True(await WritesAsync("203.0.113.2"));
+
+        async Task<bool> WritesAsync(string address)
+        {
+            browser.Headers["X-Test-Address"] = address;
+            await browser.GetAsync("/none");
+            return versions.Add(await (await DatabaseAsync()).HashGetAsync(key, "@v"));
+        }
     }
 
     [Theory]

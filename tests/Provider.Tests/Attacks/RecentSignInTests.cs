@@ -126,6 +126,25 @@ public sealed class RecentSignInTests(InProcessGarnet server) : AttackTest(serve
         Assert.Equal(HttpStatusCode.Redirect, await StatusAsync(browser, "/transfer"));
     }
 
+    /// <summary>To the millisecond; and of a time that is yet to come, as far as servers' clocks differ.</summary>
+    [Fact]
+    public async Task A_sign_in_is_recent_for_as_long_as_the_page_says()
+    {
+        var clock = StopClock();
+        var site = await StartAttackedAsync();
+        var browser = site.NewBrowser();
+        var key = KeyOf(await browser.GetAsync("/login/ada"));
+        clock.Advance(TimeSpan.FromMinutes(5));
+        Assert.Equal("sent", await browser.GetAsync("/transfer"));
+        clock.Advance(TimeSpan.FromMilliseconds(1));
+        Assert.Equal(HttpStatusCode.Redirect, await StatusAsync(browser, "/transfer"));
+        foreach (var (ahead, expected) in new[] { (60_000, HttpStatusCode.OK), (60_001, HttpStatusCode.Redirect) })
+        {
+            await (await DatabaseAsync()).HashSetAsync(key, [new("@s", clock.GetUtcNow().ToUnixTimeMilliseconds() + ahead), new("@v", 4_711 + ahead)]);
+            Assert.Equal(expected, await StatusAsync(browser, "/transfer"));
+        }
+    }
+
     /// <summary>What the device list says is the same moment.</summary>
     [Fact]
     public async Task The_list_says_when_credentials_were_checked()

@@ -110,6 +110,81 @@ public abstract class SealTests(RedisServer server) : AttackTest(server)
         Assert.Equal("ada", await browser.GetAsync("/whoami"));
     }
 
+    /// <summary>Who was late looks once more at what there is, and finds no session, another, or one that nobody sealed.</summary>
+    [Theory]
+    [InlineData("ended")]
+    [InlineData("begun anew")]
+    [InlineData("forged")]
+    public async Task A_late_commit_leaves_what_it_is_not_meant_for_as_it_is(string meanwhile)
+    {
+        using var held = new HeldRedis(Server.Address);
+        var (here, reached) = (await StartSealedAsync(), Task.CompletedTask);
+        var late = await StartAttackedAsync(
+            map: app =>
+            {
+                CookieSite.Map(app);
+                app.MapGet("/late", async (HttpContext context) =>
+                {
+                    context.Session.SetString("mine", "1");
+                    await here.Sessions.SetFieldAsync(context.Session.Id, "other", [1]);
+                    reached = held.HoldAsync(static command => command == "HGETALL");
+                });
+            },
+            addOns: builder => builder.AddUserIndex().AddSecurity().AddEncryption(o => o.AcceptUnencrypted = false),
+            redis: held.Address);
+        var browser = here.NewBrowser();
+        await browser.GetAsync("/set/cart/tea");
+        var id = await browser.GetAsync("/id");
+        var (elsewhere, database) = (browser.Copy(), await DatabaseAsync());
+        late.TakeOver(browser);
+        var answer = browser.GetAsync("/late");
+        await Eventually.TrueAsync(() => reached != Task.CompletedTask, what: "the page has run");
+        await reached;
+        switch (meanwhile)
+        {
+            case "ended":
+                Assert.True(await here.Sessions.DestroyAsync(id));
+                break;
+            case "begun anew":
+                Assert.True(await here.Sessions.DestroyAsync(id));
+                await elsewhere.GetAsync("/set/new/1");
+                break;
+            case "forged":
+                await database.HashSetAsync(KeyOf(id), "@u", "eve");
+                break;
+        }
+
+        var left = await database.HashGetAllAsync(KeyOf(id));
+        held.Release();
+        await answer;
+        Assert.Equal(left.ToDictionary(), (await database.HashGetAllAsync(KeyOf(id))).ToDictionary());
+    }
+
+    /// <summary>Nor does it wait for ever for what it could seal.</summary>
+    [Fact]
+    public async Task A_session_that_would_begin_where_somebody_planted_a_hash_meanwhile_does_not()
+    {
+        HashEntry[] planted = [];
+        var site = await StartAttackedAsync(
+            map: app =>
+            {
+                CookieSite.Map(app);
+                app.MapGet("/begin", async (HttpContext context) =>
+                {
+                    context.Session.SetString("mine", "1");
+                    planted = [new("@v", 1), new("@c", DateTimeOffset.UtcNow.ToUnixTimeMilliseconds()), new("@u", "eve")];
+                    await (await DatabaseAsync()).HashSetAsync(KeyOf(context.Session.Id), planted);
+                });
+            },
+            addOns: builder => builder.AddUserIndex().AddSecurity().AddEncryption(o => o.AcceptUnencrypted = false));
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/cart/tea");
+        var id = await browser.GetAsync("/id");
+        await site.Sessions.DestroyAsync(id);
+        await browser.GetAsync("/begin");
+        Assert.Equal(planted.ToDictionary(), (await (await DatabaseAsync()).HashGetAllAsync(KeyOf(id))).ToDictionary());
+    }
+
     [Fact]
     public async Task Whatever_the_library_writes_it_seals()
     {

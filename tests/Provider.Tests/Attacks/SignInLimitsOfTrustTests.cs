@@ -65,6 +65,65 @@ public sealed class SignInLimitsOfTrustTests(InProcessGarnet server) : AttackTes
         Assert.Empty(await Users(site).ListAsync("ada"));
     }
 
+    /// <summary>Finding 14. Requests of one page come with it for a minute; the claim is there as long as the ticket.</summary>
+    [Fact]
+    public async Task An_earlier_ticket_is_shared_for_a_minute_and_claimed_for_its_life()
+    {
+        var clock = StopClock();
+        var before = await StartAsync(SignInSite.Map, services: SignInSite.AddServices);
+        var browser = before.NewBrowser();
+        await browser.GetAsync("/login/ada");
+        var (soon, late) = (browser.Copy(), browser.Copy());
+        var (site, database) = (await StartAttackedAsync(), await DatabaseAsync());
+        foreach (var one in new[] { browser, soon, late })
+        {
+            site.TakeOver(one);
+        }
+
+        Assert.Equal("ada", await browser.GetAsync("/whoami"));
+        var claim = Assert.Single(await KeysAsync("signin:*"));
+        Assert.InRange((await database.KeyTimeToLiveAsync(claim))!.Value, TimeSpan.FromDays(13.9), TimeSpan.FromDays(14));
+        clock.Advance(TimeSpan.FromMinutes(1));
+        Assert.Equal("ada", await soon.GetAsync("/whoami"));
+        clock.Advance(TimeSpan.FromMilliseconds(1));
+        Assert.Equal("", await late.GetAsync("/whoami"));
+
+        // What nobody wrote who knows the keys is worth nothing.
+        foreach (var (i, written) in new[] { "", "x", ":", $"{clock.GetUtcNow().ToUnixTimeMilliseconds()}:x" }.Index())
+        {
+            var other = before.NewBrowser();
+            await other.GetAsync($"/login/eve{i}");
+            var first = other.Copy();
+            site.TakeOver(first);
+            await first.GetAsync("/whoami");
+            var its = (await KeysAsync("signin:*")).Single(key => key != claim);
+            await database.StringSetAsync(its, written.Length == 0 ? "7" : written);
+            site.TakeOver(other);
+            Assert.Equal("", await other.GetAsync("/whoami"));
+            await database.KeyDeleteAsync(its);
+        }
+    }
+
+    /// <summary>Finding 14. A server that dies while it binds a ticket does not keep it for long.</summary>
+    [Fact]
+    public async Task A_claim_under_way_is_held_for_ten_seconds()
+    {
+        using var held = new HeldRedis(Server.Address);
+        var before = await StartAsync(SignInSite.Map, services: SignInSite.AddServices);
+        var browser = before.NewBrowser();
+        await browser.GetAsync("/login/ada");
+        var site = await StartAttackedAsync(redis: held.Address);
+        await site.NewBrowser().GetAsync("/login/warm");
+        site.TakeOver(browser);
+        var reached = held.HoldAsync(static command => command == "EVALSHA");
+        var request = browser.GetAsync("/whoami");
+        await reached;
+        var claim = Assert.Single(await KeysAsync("signin:*"));
+        Assert.InRange((await (await DatabaseAsync()).KeyTimeToLiveAsync(claim))!.Value, TimeSpan.FromSeconds(6), TimeSpan.FromSeconds(10));
+        held.Release();
+        Assert.Equal("ada", await request);
+    }
+
     /// <summary>Finding 6. The ticket is older than the revocation, though nobody had shown it here before.</summary>
     [Theory]
     [InlineData(false)]

@@ -44,6 +44,47 @@ public sealed class SuspiciousActivityTests(InProcessGarnet server) : AttackTest
         Assert.False((await site.Services.GetRequiredService<ISessionSecurity>().DetectSuspiciousActivityAsync("ada")).IsSuspicious);
     }
 
+    /// <summary>By default ten seconds apart is two at once no more; and for an hour it is news.</summary>
+    [Theory]
+    [InlineData(9_999, 3_600_000, true)]
+    [InlineData(10_000, 0, false)]
+    [InlineData(9_999, 3_600_001, false)]
+    public async Task A_pair_is_two_networks_within_the_window_and_is_told_of_for_as_long_as_sign_ins(int apart, int later, bool expected)
+    {
+        var clock = StopClock();
+        var site = await StartAttackedAsync();
+        var owner = From(site, "192.0.2.1");
+        await owner.GetAsync("/remember/ada/1");
+        clock.Advance(TimeSpan.FromMilliseconds(apart));
+        owner.Headers["X-Test-Address"] = "198.51.100.1";
+        await owner.GetAsync("/none");
+        clock.Advance(TimeSpan.FromMilliseconds(later));
+        var found = await site.Services.GetRequiredService<ISessionSecurity>().DetectSuspiciousActivityAsync("ada");
+        Assert.Equal(expected, found.IsSuspicious);
+    }
+
+    /// <summary>As many as an option says are not suspicious, and one more is.</summary>
+    [Theory]
+    [InlineData(0, true)]
+    [InlineData(1, false)]
+    public async Task What_is_suspicious_is_more_than_the_options_say(int fewer, bool expected)
+    {
+        var clock = StopClock(atSecond: true);
+        var site = await StartAttackedAsync(security: o =>
+            (o.SuspiciousNetworks, o.SuspiciousBrowsers, o.SuspiciousSignIns, o.ImpossiblePairWindow) = (1 + fewer, 1 + fewer, 1 + fewer, TimeSpan.Zero));
+        await From(site, "192.0.2.1").GetAsync("/remember/ada/1");
+        await From(site, "198.51.100.1", Chrome).GetAsync("/remember/ada/1");
+        var security = site.Services.GetRequiredService<ISessionSecurity>();
+        SuspiciousReason[] all = [SuspiciousReason.TooManyNetworks, SuspiciousReason.TooManyBrowsers, SuspiciousReason.TooManySignIns];
+        clock.Advance(TimeSpan.FromHours(1));
+        Assert.Equal(expected ? all : [], await ReasonsAsync());
+        clock.Advance(TimeSpan.FromMilliseconds(1));
+        Assert.Equal(expected ? all[..2] : [], await ReasonsAsync());
+
+        async Task<IEnumerable<SuspiciousReason>> ReasonsAsync() =>
+            (await security.DetectSuspiciousActivityAsync("ada")).Findings.Select(finding => finding.Reason);
+    }
+
     private Task<Site> StartAnalyticsAsync() => StartAttackedAsync(
         addOns: builder => builder.AddUserIndex().AddSecurity().AddAnalytics(o => o.FlushInterval = TimeSpan.FromMilliseconds(20)));
 

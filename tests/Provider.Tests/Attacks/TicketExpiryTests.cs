@@ -41,6 +41,25 @@ public sealed class TicketExpiryTests(InProcessGarnet server) : AttackTest(serve
         Assert.Equal("", await browser.GetAsync("/owner"));
     }
 
+    /// <summary>By the session alone, as for a request that shows no ticket.</summary>
+    [Fact]
+    public async Task The_session_is_over_with_the_millisecond_after_its_tickets_last()
+    {
+        var clock = StopClock();
+        var site = await StartWithTicketAsync(sliding: false);
+        var browser = site.NewBrowser();
+        var key = KeyOf(await browser.GetAsync("/login/ada"));
+        await browser.GetAsync("/set/secret/diary");
+        var anonymous = browser.Copy();
+        anonymous.SetCookie(SignInSite.AuthCookie, "");
+        var now = clock.GetUtcNow().ToUnixTimeMilliseconds();
+        await (await DatabaseAsync()).HashSetAsync(key, [new("@e", now), new("@v", 4711)]);
+        Assert.Equal("diary", await anonymous.GetAsync("/get/secret"));
+        await (await DatabaseAsync()).HashSetAsync(key, [new("@e", now - 1), new("@v", 4712)]);
+        Assert.Equal("", await anonymous.GetAsync("/get/secret"));
+        Assert.Equal("", await browser.GetAsync("/whoami"));
+    }
+
     /// <summary>The user sat down at a shared machine and went away; whoever comes next must find an empty shop.</summary>
     [Fact]
     public async Task What_an_anonymous_request_sets_after_that_is_not_the_users()

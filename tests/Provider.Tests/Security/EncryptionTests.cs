@@ -90,6 +90,29 @@ public abstract class EncryptionTests(RedisServer server) : ServerTest(server)
         Assert.Contains(site.Log.Ours, entry => entry is { Id.Id: 124, Id.Name: "SecurityDecryptionFailed" });
     }
 
+    /// <summary>Put back by hand, without a new version: who kept what the request before was shown would not notice.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_session_of_which_a_value_was_refused_is_kept_in_no_copy(bool commits)
+    {
+        var site = await StartEncryptedAsync(acceptUnencrypted: true);
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/balance/1");
+        await browser.GetAsync("/set/limit/2");
+        var (db, key) = (await DatabaseAsync(), KeyOf(await browser.GetAsync("/id")));
+        var own = await db.HashGetAsync(key, "balance");
+        await db.HashSetAsync(key, [new("balance", await db.HashGetAsync(key, "limit")), new("@v", 7)]);
+        Assert.Equal("", await browser.GetAsync("/get/balance"));
+        if (commits)
+        {
+            await browser.GetAsync("/set/other/3");
+        }
+
+        await db.HashSetAsync(key, "balance", own);
+        Assert.Equal("1", await browser.GetAsync("/get/balance"));
+    }
+
     [Fact]
     public async Task A_forged_hash_yields_nothing_to_somebody_without_the_keys()
     {

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Time.Testing;
+using RedisSessions.Sessions;
 using RedisSessions.Storage;
 
 namespace RedisSessions.Tests.Storage;
@@ -56,6 +57,22 @@ public abstract class LocalCopyTests(RedisServer server) : ServerTest(server)
         await here2.CommitAsync();
         Assert.False(copies.TryGet(key, out _));
         Assert.Equal(["a", "again", "mine", "theirs"], Open(here, created.SecretKey).Keys.Order());
+    }
+
+    [Fact]
+    public async Task What_a_commit_removed_leaves_the_copy_metadata_included()
+    {
+        var site = await StartAsync();
+        var created = await site.Sessions.CreateAsync([new("a", [1]), new("b", [2])]);
+        var session = (RedisSession)Open(site, created.SecretKey);
+        session.SetIdleTimeout(TimeSpan.FromHours(2));
+        await session.CommitAsync();
+        session.SetMetadata(FieldNames.IdleTimeout, null);
+        session.Remove("b");
+        await session.CommitAsync();
+        Assert.True(site.Services.GetRequiredService<SessionCopies>().TryGet(KeyOf(created.Id), out var copy));
+        Assert.Null(copy.Session.GetMetadata(FieldNames.IdleTimeout));
+        Assert.Equal(["a"], copy.Session.Fields.Names);
     }
 
     [Fact]

@@ -232,6 +232,22 @@ public abstract class NotifiedCopyTests(RedisServer server) : SignInTest(server)
         Assert.Equal("tea", await victim.GetAsync("/get/cart"));
     }
 
+    /// <summary>Of two pages, one shows a value no more and the other still does: whoever asked has learnt that the copy is old.</summary>
+    [Fact]
+    public async Task No_copy_of_before_is_served_once_a_value_was_refused()
+    {
+        var here = await ServerAsync("resp3", addOns: builder => builder.AddEncryption(o => o.AcceptUnencrypted = true));
+        var browser = here.NewBrowser();
+        await browser.GetAsync("/set/balance/1");
+        await browser.GetAsync("/set/limit/2");
+        await here.IsServedAsync(browser, "/get/balance", "1");
+        var (db, key) = (await DatabaseAsync(), KeyOf(await browser.GetAsync("/id")));
+        await db.HashSetAsync(key, [new("balance", await db.HashGetAsync(key, "limit")), new("@v", "4711")]);
+        using var posted = await browser.SendAsync(HttpMethod.Post, "/post/balance");
+        Assert.Equal("", await posted.Content.ReadAsStringAsync());
+        Assert.Equal("", await browser.GetAsync("/get/balance"));
+    }
+
     [Fact]
     public async Task Encrypted_sessions_are_heard_of_too()
     {

@@ -38,7 +38,7 @@ public abstract class UserIndexTests(RedisServer server) : SignInTest(server)
         var ttl = (await db.KeyTimeToLiveAsync($"{Fleet.Prefix}user:{{ada}}"))!.Value;
         Assert.InRange(ttl, TimeSpan.FromMinutes(21), TimeSpan.FromMinutes(22));
         var activity = (await db.KeyTimeToLiveAsync($"{Fleet.Prefix}users:0"))!.Value;
-        Assert.InRange(activity, TimeSpan.FromHours(2), TimeSpan.FromHours(3));
+        Assert.InRange(activity, TimeSpan.FromHours(2.49), TimeSpan.FromHours(2.5));
 
         Assert.Equal(0, await Users(site).PruneAsync());
         clock.Advance(TimeSpan.FromHours(2.1));
@@ -49,6 +49,25 @@ public abstract class UserIndexTests(RedisServer server) : SignInTest(server)
         clock.Advance(TimeSpan.FromHours(2.1));
         Assert.Equal(1, await Users(site).PruneAsync());
         Assert.Equal(0, await db.SortedSetLengthAsync($"{Fleet.Prefix}users:0"));
+    }
+
+    /// <summary>Longer than any session that was begun before may live.</summary>
+    [Fact]
+    public async Task A_revocation_is_remembered_as_long_as_any_session_may_live_that_it_is_for()
+    {
+        var site = await StartSignInSiteAsync(o => o.ActivityRetention = TimeSpan.FromHours(2));
+        var db = await DatabaseAsync();
+        var browser = site.NewBrowser();
+        var id = await browser.GetAsync("/login/ada");
+        await Users(site).RevokeAllAsync("ada");
+        Assert.InRange(await LeftAsync("user:{ada}:revoked"), TimeSpan.FromHours(2.99), TimeSpan.FromHours(3));
+        id = await browser.GetAsync("/login/ada");
+        await site.Sessions.ExtendAsync(id, TimeSpan.FromDays(90));
+        await Eventually.TrueAsync(async () => await LeftAsync("user:{ada}:over") > TimeSpan.FromDays(90), what: "the entry lives as long as the session");
+        await Users(site).RevokeAllAsync("ada", id);
+        Assert.InRange(await LeftAsync("user:{ada}:revoked"), TimeSpan.FromDays(90), TimeSpan.FromDays(90.1));
+
+        async Task<TimeSpan> LeftAsync(string key) => (await db.KeyTimeToLiveAsync(Fleet.Prefix + key))!.Value;
     }
 
     [Fact]
