@@ -210,7 +210,7 @@ internal sealed class CookieSignIn(
                 {
                     // The first answer has not reached the browser yet, or never did.
                     MarkBound(context, number);
-                    _ = index.SendAsync(claims.SettleAsync(number, session.Identity.Secret, EndOf(context)));
+                    _ = index.SendAsync(claims.RenewAsync(number, session.Identity.Secret, EndOf(context)));
                 }
 
                 if (context.Options is { SessionStore: TicketStore, SlidingExpiration: true } && RequestTickets.Of(http).Incoming(context.Scheme.Name) is not null)
@@ -231,38 +231,67 @@ internal sealed class CookieSignIn(
 
     private async Task<Verdict> BindOnceAsync(CookieValidatePrincipalContext context, RedisSession? session, string number, string? userId)
     {
+        var claim = new SignInClaim(number);
+        try
+        {
+            var verdict = await BindOnceAsync(context, session, claim, userId).ConfigureAwait(false);
+            if (verdict == Verdict.Honoured)
+            {
+                MarkBound(context, number);
+            }
+
+            return verdict;
+        }
+        finally
+        {
+            if (claim.IsOpen)
+            {
+                // Also one whose reply was lost: else nobody could bind the ticket until it expires.
+                _ = index.SendAsync(claims.ReleaseAsync(claim));
+            }
+        }
+    }
+
+    private async Task<Verdict> BindOnceAsync(CookieValidatePrincipalContext context, RedisSession? session, SignInClaim claim, string? userId)
+    {
         var aborted = context.HttpContext.RequestAborted;
-        var (isMine, secret) = await claims.ClaimAsync(number, aborted).ConfigureAwait(false);
+        await claims.TakeAsync(claim, aborted).ConfigureAwait(false);
+        if (claim.State == SignInClaimState.TooLate)
+        {
+            return Verdict.Ended;
+        }
+
+        if (claim.State == SignInClaimState.Busy)
+        {
+            // Redis is there, and whether the sign-in was revoked is not known: nobody is served on its word.
+            return Verdict.NotNow;
+        }
+
         session ??= store.FindOrBegin(context.HttpContext);
         context.ShouldRenew = true;
-        if (isMine)
+        if (claim.State == SignInClaimState.Mine)
         {
-            var verdict = await BindClaimedAsync(context, session, number, userId).ConfigureAwait(false);
+            var verdict = await BindClaimedAsync(context, session, claim, userId).ConfigureAwait(false);
             if (verdict != Verdict.Honoured)
             {
                 return verdict;
             }
         }
-        else if (secret is null)
-        {
-            return Verdict.Ended;
-        }
         else
         {
-            await session.ContinueAsAsync(secret, aborted).ConfigureAwait(false);
-            if (!Belongs(session, number, userId))
+            await session.ContinueAsAsync(claim.Secret!, aborted).ConfigureAwait(false);
+            if (!Belongs(session, claim.Number, userId))
             {
                 session.Disown();
                 return Verdict.Ended;
             }
         }
 
-        MarkBound(context, number);
         KeepAsLongAsTicket(context, session);
         return Verdict.Honoured;
     }
 
-    private async Task<Verdict> BindClaimedAsync(CookieValidatePrincipalContext context, RedisSession session, string number, string? userId)
+    private async Task<Verdict> BindClaimedAsync(CookieValidatePrincipalContext context, RedisSession session, SignInClaim claim, string? userId)
     {
         var ticket = new SignInTicket(context.Properties);
         var issuedAt = context.Properties.IssuedUtc;
@@ -271,7 +300,7 @@ internal sealed class CookieSignIn(
         var signedInAt = ticket.SignedInAt ?? AuthenticatedAt(context.Principal) ?? (context.Options.SlidingExpiration ? null : issuedAt?.ToUnixTimeMilliseconds());
         var bond = new UserBond(userId, context.Scheme.Name)
         {
-            Number = number,
+            Number = claim.Number,
             SignedInAt = signedInAt,
             BegunAt = ticket.UnboundSince ?? issuedAt?.UtcTicks ?? 0,
             Ends = EndOf(context),
@@ -279,7 +308,6 @@ internal sealed class CookieSignIn(
             ShowsCredentials = ticket.UnboundSince is not null,
             Persistence = Persistence.Of(context.Properties, index.Now) is { } persistence ? persistence with { Ends = EndOf(context) ?? persistence.Ends } : null,
         };
-        var isSettled = false;
         try
         {
             var outcome = await binding.BindAsync(session, bond, context.HttpContext.RequestAborted).ConfigureAwait(false);
@@ -293,8 +321,12 @@ internal sealed class CookieSignIn(
                 return outcome == BindOutcome.Revoked ? Verdict.Ended : Verdict.NotNow;
             }
 
-            await claims.SettleAsync(number, session.Identity.Secret, EndOf(context)).ConfigureAwait(false);
-            isSettled = true;
+            if (!await claims.SettleAsync(claim, session.Identity.Secret, EndOf(context)).ConfigureAwait(false))
+            {
+                await session.DestroyAsync(context.HttpContext.RequestAborted).ConfigureAwait(false);
+                return Verdict.NotNow;
+            }
+
             ticket.SignedInAt ??= signedInAt;
             return Verdict.Honoured;
         }
@@ -302,13 +334,6 @@ internal sealed class CookieSignIn(
         {
             logger.SessionNotBound(session.Identity.Id, exception);
             return Verdict.NotNow;
-        }
-        finally
-        {
-            if (!isSettled)
-            {
-                _ = index.SendAsync(claims.ReleaseAsync(number));
-            }
         }
     }
 

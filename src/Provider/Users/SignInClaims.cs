@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Security.Cryptography;
 using Microsoft.AspNetCore.DataProtection;
@@ -15,8 +16,6 @@ namespace RedisSessions.Users;
 /// </summary>
 internal sealed class SignInClaims(RedisConnection connection, SessionKeys keys, SessionTimeouts timeouts, IDataProtectionProvider protection)
 {
-    private const string UnderWay = "";
-
     // As long as requests of one page may be apart.
     private static readonly TimeSpan SharedFor = TimeSpan.FromMinutes(1);
 
@@ -24,61 +23,119 @@ internal sealed class SignInClaims(RedisConnection connection, SessionKeys keys,
     private static readonly TimeSpan UnderWayFor = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan WaitFor = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan WaitStep = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan ReleaseStep = TimeSpan.FromMilliseconds(100);
+
+    // In the value of a claim that is settled, and in no token.
+    private const char SettledAtEnd = ':';
+
+    // Whoever was too slow has lost its claim to whoever came next, and ends nothing of that one's.
+    private static readonly RedisScript Settle = new(
+        """
+        local holder = redis.call('GET', KEYS[1])
+        if holder and holder ~= ARGV[1] then return 0 end
+        redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+        return 1
+        """);
+
+    private static readonly RedisScript Release = new(
+        """
+        if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+        return 1
+        """);
 
     private readonly IDataProtector _protector = protection.CreateProtector("RedisSessions.SignInClaims");
 
     private string KeyOf(string number) => $"{keys.Prefix}signin:{{{number}}}";
 
-    /// <summary>Whose the ticket is to bind.</summary>
-    /// <returns><c>IsMine</c>, or the secret of the session that it was bound to a moment ago; neither if it is too late.</returns>
-    /// <exception cref="TimeoutException">Another request has claimed it, and does not come to an end.</exception>
-    public async Task<(bool IsMine, string? Secret)> ClaimAsync(string number, CancellationToken cancellationToken)
+    /// <summary>Asks whose the ticket is to bind: the claim's state says so.</summary>
+    public async Task TakeAsync(SignInClaim claim, CancellationToken cancellationToken)
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        var key = KeyOf(number);
+        var key = KeyOf(claim.Number);
         for (var waited = TimeSpan.Zero; waited < WaitFor; waited += WaitStep)
         {
-            if (await database.StringSetAsync(key, UnderWay, UnderWayFor, When.NotExists).ConfigureAwait(false))
+            if (await database.StringSetAsync(key, claim.Token, UnderWayFor, When.NotExists).ConfigureAwait(false))
             {
-                return (true, null);
+                claim.State = SignInClaimState.Mine;
+                return;
             }
 
             string? value = await database.StringGetAsync(key).ConfigureAwait(false);
-            if (!string.IsNullOrEmpty(value))
+            if (value?.Contains(SettledAtEnd, StringComparison.Ordinal) == true)
             {
-                return (false, SecretOf(value));
+                claim.Secret = SecretOf(value);
+                claim.State = claim.Secret is null ? SignInClaimState.TooLate : SignInClaimState.Shared;
+                return;
             }
 
             // In real time: what is waited for is another server.
             await Task.Delay(WaitStep, cancellationToken).ConfigureAwait(false);
         }
 
-        throw new TimeoutException("Another request is binding the same sign-in.");
+        claim.State = SignInClaimState.Busy;
     }
 
     /// <summary>The ticket is bound to this session, which is stored.</summary>
-    public async Task SettleAsync(string number, string secret, long? ticketEnds)
+    /// <returns>False if it took so long that another request claimed the ticket meanwhile.</returns>
+    public async Task<bool> SettleAsync(SignInClaim claim, string secret, long? ticketEnds)
     {
-        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        var left = TimeSpan.FromMilliseconds((ticketEnds ?? long.MaxValue / 2) - timeouts.Now);
-        var longest = TimeSpan.FromDays(400);
-        var life = left < SharedFor ? SharedFor : left < longest ? left : longest;
-        var value = string.Create(CultureInfo.InvariantCulture, $"{timeouts.Now}:{_protector.Protect(secret)}");
-        await database.StringSetAsync(key: KeyOf(number), value, life).ConfigureAwait(false);
+        var reply = await EvaluateAsync(Settle, claim.Number, claim.Token, SettledValue(secret), (long)LifeOf(ticketEnds).TotalMilliseconds).ConfigureAwait(false);
+        if (!(bool)reply)
+        {
+            return false;
+        }
+
+        claim.State = SignInClaimState.Settled;
+        return true;
     }
 
-    /// <summary>It could not be bound, and may be tried again.</summary>
-    public async Task ReleaseAsync(string number)
+    /// <summary>The ticket was bound to this session by an answer that has not reached the browser: as long as it may come, so does the session.</summary>
+    public async Task RenewAsync(string number, string secret, long? ticketEnds)
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        await database.KeyDeleteAsync(KeyOf(number)).ConfigureAwait(false);
+        await database.StringSetAsync(KeyOf(number), SettledValue(secret), LifeOf(ticketEnds)).ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// It could not be bound, and may be tried again, unless that has happened already. What may have lost the reply to the claim loses this,
+    /// too, so it is said until Redis hears it, or the claim ends by itself.
+    /// </summary>
+    public async Task ReleaseAsync(SignInClaim claim)
+    {
+        var begun = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                await EvaluateAsync(Release, claim.Number, claim.Token).ConfigureAwait(false);
+                return;
+            }
+            catch (Exception exception) when (RedisAway.Explains(exception) && Stopwatch.GetElapsedTime(begun) < UnderWayFor)
+            {
+                await Task.Delay(ReleaseStep).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private async Task<RedisResult> EvaluateAsync(RedisScript script, string number, params RedisValue[] values)
+    {
+        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+        return await script.EvaluateAsync(database, [KeyOf(number)], values).ConfigureAwait(false);
+    }
+
+    private string SettledValue(string secret) =>
+        string.Create(CultureInfo.InvariantCulture, $"{timeouts.Now}{SettledAtEnd}{_protector.Protect(secret)}");
+
+    private TimeSpan LifeOf(long? ticketEnds)
+    {
+        var left = TimeSpan.FromMilliseconds((ticketEnds ?? long.MaxValue / 2) - timeouts.Now);
+        return left < SharedFor ? SharedFor : left < UserIndex.LongestTicket ? left : UserIndex.LongestTicket;
     }
 
     private string? SecretOf(string value)
     {
-        var colon = value.IndexOf(':', StringComparison.Ordinal);
-        if (colon < 0
-            || !long.TryParse(value.AsSpan(0, colon), CultureInfo.InvariantCulture, out var settledAt)
+        var colon = value.IndexOf(SettledAtEnd, StringComparison.Ordinal);
+        if (!long.TryParse(value.AsSpan(0, colon), CultureInfo.InvariantCulture, out var settledAt)
             || timeouts.Now - settledAt > (long)SharedFor.TotalMilliseconds)
         {
             return null;

@@ -33,7 +33,7 @@ internal sealed class UserIndex(
     private const int MostRounds = 10;
 
     // As long as a cookie lives in a browser.
-    private static readonly TimeSpan LongestTicket = TimeSpan.FromDays(400);
+    public static readonly TimeSpan LongestTicket = TimeSpan.FromDays(400);
 
     private static readonly SessionRevocation Evicted = new(SessionEndReason.Evicted);
 

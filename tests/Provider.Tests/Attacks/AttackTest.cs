@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
+using RedisSessions.Tests.Users;
 
 namespace RedisSessions.Tests.Attacks;
 
@@ -76,6 +77,32 @@ public abstract class AttackTest(RedisServer server) : ServerTest(server)
             afterSession: app => app.UseRouting().UseAuthorization());
         await site.NewBrowser().GetAsync("/login/warm");
         return site;
+    }
+
+    /// <summary>A browser that signed in as ada while Redis did not answer: nothing of that sign-in ever reached Redis.</summary>
+    protected async Task<Browser> SignedInWhileSlowAsync(Site afterwards, Action<UserIndexOptions>? options = null)
+    {
+        using var proxy = new RedisProxy(Server.Address);
+        var slow = await StartAttackedAsync(
+            services: AddSlowServices,
+            // Nothing else, so that nothing else waits for Redis.
+            addOns: builder => builder.AddUserIndex(options),
+            redis: proxy.Address);
+        await slow.NewBrowser().GetAsync("/login/warm");
+
+        // What is held is never sent: the proxy goes, and nothing of this sign-in reaches Redis.
+        _ = new Gate(proxy);
+        var browser = slow.NewBrowser();
+        var signIn = StatusAsync(browser, "/login/ada");
+        await Eventually.TrueAsync(() =>
+        {
+            (Fleet.Clock as FakeTimeProvider)?.Advance(Slow);
+            return signIn.IsCompleted;
+        });
+        await signIn;
+        Assert.Contains(SignInSite.AuthCookie, browser.Cookies.Keys);
+        afterwards.TakeOver(browser);
+        return browser;
     }
 
     /// <summary>The connection's address is what the test says, or unknown.</summary>

@@ -103,25 +103,6 @@ public sealed class TicketPairingTests(InProcessGarnet server) : AttackTest(serv
         Assert.Equal("ada", await browser.GetAsync("/owner"));
     }
 
-    private async Task<Browser> SignedInWhileSlowAsync(Site afterwards, Action<UserIndexOptions>? options = null)
-    {
-        using var proxy = new RedisProxy(Server.Address);
-        var slow = await StartAttackedAsync(
-            services: AddSlowServices,
-            // Nothing else, so that nothing else waits for Redis.
-            addOns: builder => builder.AddUserIndex(options),
-            redis: proxy.Address);
-        await slow.NewBrowser().GetAsync("/login/warm");
-
-        // What is held is never sent: the proxy goes, and nothing of this sign-in reaches Redis.
-        _ = new Gate(proxy);
-        var browser = slow.NewBrowser();
-        await StatusAsync(browser, "/login/ada");
-        Assert.Contains(SignInSite.AuthCookie, browser.Cookies.Keys);
-        afterwards.TakeOver(browser);
-        return browser;
-    }
-
     /// <summary>Finding 14. A page from before the library with ten pictures: ten requests, one sign-in.</summary>
     [Fact]
     public async Task Ten_parallel_requests_with_an_earlier_sign_in_are_one_session_and_stay_signed_in()
