@@ -124,9 +124,12 @@ internal sealed partial class RedisSession
     private async Task<CommitOutcome> WriteDeltaAsync(SessionCommit commit, IODeadline deadline, CancellationToken cancellationToken)
     {
         var ticket = _store.Copies.Expect(_identity.Key);
-        var expected = commit.Before is { } loaded ? Expected.Session(loaded) : Expected.Anything;
+        var (expected, copy) = commit.Before is { } loaded ? (Expected.Session(loaded), _store.Copies.Find(_identity.Key, loaded)) : (Expected.Anything, null);
+        var isFresh = copy is not null && copy.NextSlide > _store.Timeouts.Now && !_store.Timeouts.IsOver(copy.Session);
         var reply = await deadline.WaitAsync(
-            _store.Hash.CommitAsync(_identity.Key, commit.Delta, expected, _idleTimeout, commit.Before is null ? CreatesAt : null, bound: BoundOf(commit), known: commit.Before, reused: ReusedId), cancellationToken).ConfigureAwait(false);
+            _store.Hash.CommitAsync(
+                _identity.Key, commit.Delta, expected, _idleTimeout, commit.Before is null ? CreatesAt : null, BoundOf(commit), commit.Before, isFresh, ReusedId),
+            cancellationToken).ConfigureAwait(false);
         if (reply.Outcome != CommitOutcome.Done)
         {
             _content.PutBack(commit);
@@ -139,7 +142,7 @@ internal sealed partial class RedisSession
         }
 
         _move?.Own.Add(commit.Delta);
-        AcceptCommit(commit, reply, ticket, reply.Replaced == (commit.Before?.Version ?? SessionSnapshot.NoVersion));
+        AcceptCommit(commit, reply, ticket, reply.Replaced == (commit.Before?.Version ?? SessionSnapshot.NoVersion), copy);
         await TellFormerStoreAsync(deadline, cancellationToken).ConfigureAwait(false);
         return CommitOutcome.Done;
     }
@@ -153,19 +156,18 @@ internal sealed partial class RedisSession
     /// <param name="reply">What it came to.</param>
     /// <param name="ticket">What was known when it was sent.</param>
     /// <param name="isKnown">Whether nobody else changed the session in between, so that what the request sees is all there is.</param>
-    private void AcceptCommit(SessionCommit commit, CommitReply reply, CopyTicket ticket, bool isKnown)
+    /// <param name="before">The copy of the version before; null if there was none.</param>
+    private void AcceptCommit(SessionCommit commit, CommitReply reply, CopyTicket ticket, bool isKnown, SessionCopy? before = null)
     {
         var session = commit.After(isKnown ? reply.Version : SessionSnapshot.NoVersion, reply.CreatedAt);
         _state = SessionState.Loaded(session);
         _content.EndCommit(session);
         if (isKnown)
         {
-            _store.Copies.Set(
-                _identity.Key,
-                session,
-                _store.Timeouts.NextSlide(session, _idleTimeout, _store.AddOns.HeartbeatInterval),
-                _store.Timeouts.IdleOf(session, _idleTimeout),
-                ticket);
+            // A session that changes with every request has its heartbeat all the same: no commit puts that off.
+            var nextSlide = Math.Min(_store.Timeouts.NextSlide(session, _idleTimeout, _store.AddOns.HeartbeatInterval), before?.NextSlide ?? long.MaxValue);
+            var life = reply.KeepsLife ? TimeSpan.FromMilliseconds(before!.Expires - ticket.At) : _store.Timeouts.IdleOf(session, _idleTimeout);
+            _store.Copies.Set(_identity.Key, session, nextSlide, life, ticket);
         }
         else
         {

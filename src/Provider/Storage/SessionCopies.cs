@@ -85,6 +85,9 @@ internal sealed class SessionCopies : IDisposable
         return true;
     }
 
+    /// <summary>The copy of just this version, if there is one.</summary>
+    public SessionCopy? Find(string key, SessionSnapshot session) => TryGet(key, out var copy) && copy.Session.Version == session.Version ? copy : null;
+
     /// <summary>To be called before a load or a commit is sent whose outcome is to be kept.</summary>
     public CopyTicket Expect(string key)
     {

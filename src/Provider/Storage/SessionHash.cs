@@ -108,7 +108,8 @@ internal sealed class SessionHash(
     /// <param name="idle">The idle timeout of a session that has none of its own.</param>
     /// <param name="createdAt">The creation time if this creates the session, Unix milliseconds; null for now.</param>
     /// <param name="bound">What it may hold afterwards; null for no limit.</param>
-    /// <param name="known">The session as the caller knows it; null for none. Only who seals looks at it.</param>
+    /// <param name="known">The session as the caller knows it; null for none.</param>
+    /// <param name="isFresh">Whether the caller knows that its TTL needs no sliding yet.</param>
     /// <param name="reused">The session's id, where a session may have ended under it before; null for an id that nobody had.</param>
     public async Task<CommitReply> CommitAsync(
         string key,
@@ -118,18 +119,19 @@ internal sealed class SessionHash(
         long? createdAt = null,
         CommitBound? bound = null,
         SessionSnapshot? known = null,
+        bool isFresh = false,
         Guid? reused = null)
     {
-        var markKey = reused is { } id ? keys.Ended(id) : null;
+        var (markKey, fresh) = (reused is { } id ? keys.Ended(id) : null, isFresh ? known : null);
         if (_codec is not null)
         {
-            return await CommitSealedAsync(_codec, key, delta, expected, idle, createdAt, bound, known, markKey).ConfigureAwait(false);
+            return await CommitSealedAsync(_codec, key, delta, expected, idle, createdAt, bound, known, fresh, markKey).ConfigureAwait(false);
         }
 
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(idle));
-        var call = CommitScript.Begin(database, _channel, key, times, expected, version, createdAt ?? times.Now, delta, codec: null, bound, markKey: markKey);
-        return CommitScript.Reply(await call.EndAsync().ConfigureAwait(false), version);
+        var call = CommitScript.Begin(database, _channel, key, times, expected, version, createdAt ?? times.Now, delta, codec: null, fresh, bound, markKey: markKey);
+        return CommitScript.Reply(await call.EndAsync().ConfigureAwait(false), version, fresh);
     }
 
     /// <summary>
@@ -137,7 +139,16 @@ internal sealed class SessionHash(
     /// between, nothing is written, what there is now is read, and the seal is made again over that.
     /// </summary>
     private async Task<CommitReply> CommitSealedAsync(
-        FieldCodec codec, string key, SessionDelta delta, Expected expected, TimeSpan idle, long? createdAt, CommitBound? bound, SessionSnapshot? known, string? markKey)
+        FieldCodec codec,
+        string key,
+        SessionDelta delta,
+        Expected expected,
+        TimeSpan idle,
+        long? createdAt,
+        CommitBound? bound,
+        SessionSnapshot? known,
+        SessionSnapshot? fresh,
+        string? markKey)
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         var isKnown = known is not { Version: SessionSnapshot.NoVersion } and not { IsPartial: true };
@@ -162,14 +173,14 @@ internal sealed class SessionHash(
             var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(idle));
             var creation = createdAt ?? times.Now;
             var seal = codec.Seal(key, SessionSnapshot.Applied(version, known?.CreatedAt ?? creation, known, delta));
-            var call = CommitScript.Begin(database, _channel, key, times, Expected.Exactly(known), version, creation, delta, codec, bound, seal, markKey);
-            var reply = CommitScript.Reply(await call.EndAsync().ConfigureAwait(false), version);
+            var call = CommitScript.Begin(database, _channel, key, times, Expected.Exactly(known), version, creation, delta, codec, fresh, bound, seal, markKey);
+            var reply = CommitScript.Reply(await call.EndAsync().ConfigureAwait(false), version, fresh);
             if (reply.Outcome is not (CommitOutcome.Changed or CommitOutcome.Missing) || expected.Version is not null || (reply.Outcome == CommitOutcome.Missing && expected.CreatedAt is not null))
             {
                 return reply;
             }
 
-            isKnown = false;
+            (isKnown, fresh) = (false, null);
         }
     }
 

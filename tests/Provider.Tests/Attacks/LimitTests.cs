@@ -105,6 +105,27 @@ public sealed class LimitTests(InProcessGarnet server) : AttackTest(server)
         Assert.Equal("", await remembered.GetAsync("/whoami"));
     }
 
+    /// <summary>A commit must not put the heartbeat off, for ever where every request commits.</summary>
+    [Fact]
+    public async Task EvictOldest_spares_a_session_that_changes_with_every_request()
+    {
+        var clock = StopClock();
+        var site = await StartLimitedAsync(2, SessionLimitBehavior.EvictOldest);
+        var (busy, idle) = (site.NewBrowser(), site.NewBrowser());
+        await busy.GetAsync("/login/ada");
+        clock.Advance(TimeSpan.FromSeconds(1));
+        await idle.GetAsync("/login/ada");
+        for (var i = 0; i < 30; i++)
+        {
+            clock.Advance(TimeSpan.FromSeconds(10));
+            await busy.GetAsync($"/set/a/{i}");
+        }
+
+        await site.NewBrowser().GetAsync("/login/ada");
+        Assert.Equal("ada", await busy.GetAsync("/whoami"));
+        Assert.Equal("", await idle.GetAsync("/whoami"));
+    }
+
     [Fact]
     public async Task An_eviction_is_an_event_that_names_the_session_and_its_user()
     {

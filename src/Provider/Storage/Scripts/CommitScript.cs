@@ -11,6 +11,10 @@ namespace RedisSessions.Storage.Scripts;
 /// Where a session is bounded, another script of the same parts runs: what the caller knew it has counted already, so this one counts only
 /// where others committed in between, and before anything is written.
 /// </para>
+/// <para>
+/// Nearly every commit is a plain one: it only sets fields, nobody has changed the session since the caller read it, and the caller knows that its
+/// TTL needs no sliding yet. So this is looked at first, and then there is nothing else to find out, which halves what a commit costs Redis.
+/// </para>
 /// </summary>
 internal static class CommitScript
 {
@@ -19,13 +23,19 @@ internal static class CommitScript
     private const int TooManyFields = 2;
     private const int TooLarge = 3;
 
-    private const int Header = SlideTimes.Count + 7;
+    // Answers for a plain commit.
+    private const int Plain = 4;
+
+    // Lua's unpack takes some 7,000 arguments.
+    private const int MostPlainSets = 2_000;
+
+    private const int Header = SlideTimes.Count + 8;
     private const int BoundedHeader = Header + 3;
 
     // Arguments of the bound come last in the header. Fields are those that are no metadata, as Clear() has it.
     private const string Bound =
         """
-        local known, most_fields, most_bytes = ARGV[13], tonumber(ARGV[14]), tonumber(ARGV[15])
+        local known, most_fields, most_bytes = ARGV[14], tonumber(ARGV[15]), tonumber(ARGV[16])
         if (version or '0') ~= known then
           local sizes, fields, bytes = {}, 0, 0
           local function put(name, size)
@@ -50,7 +60,17 @@ internal static class CommitScript
     private static readonly ChangeScript BoundedScript = Compose(BoundedHeader, Bound);
 
     private static ChangeScript Compose(int header, string bound) => new(
-        Parts.CallInPieces + Parts.ReadIdentity + Parts.Slide +
+        $$"""
+        if ARGV[13] ~= '' then
+          local known = redis.call('HMGET', KEYS[1], '{{FieldNames.Version}}', '{{FieldNames.Created}}')
+          if known[1] == ARGV[13] and known[2] == ARGV[6] then
+            changed(KEYS[1], ARGV[8])
+            redis.call('HSET', KEYS[1], '{{FieldNames.Version}}', ARGV[8], unpack(ARGV, {{header + 1}}))
+            return {{Plain}}
+          end
+        end
+
+        """ + Parts.CallInPieces + Parts.ReadIdentity + Parts.Slide +
         $$"""
         local expected_created, expected_version, next_version, creation, clear, timeouts, sets = ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11], tonumber(ARGV[12])
         local first_set, last_set = {{header + 1}}, {{header}} + 2 * sets
@@ -95,18 +115,33 @@ internal static class CommitScript
     /// <param name="creation">The creation time of the session if this creates it, Unix milliseconds.</param>
     /// <param name="delta">What to change.</param>
     /// <param name="codec">Null where values are stored as they are.</param>
+    /// <param name="fresh">The session that is meant, where the caller knows it and that its TTL needs no sliding yet; null where it does not.</param>
     /// <param name="bound">What the session may hold afterwards; null for no limit.</param>
     /// <param name="seal">What makes all of it one afterwards; null where there is no codec.</param>
     /// <param name="markKey">What says why the session before it ended, and goes where this creates another; null for nothing.</param>
     public static RedisScript.Call Begin(
-        IDatabase database, string? channel, string key, SlideTimes times, Expected expected, long version, long creation, SessionDelta delta, FieldCodec? codec, CommitBound? bound = null, byte[]? seal = null, string? markKey = null) =>
-        (bound is null ? Script : BoundedScript).Begin(database, channel, markKey is null ? [key] : [key, markKey], Arguments(key, times, expected, version, creation, delta, codec, bound, seal));
+        IDatabase database,
+        string? channel,
+        string key,
+        SlideTimes times,
+        Expected expected,
+        long version,
+        long creation,
+        SessionDelta delta,
+        FieldCodec? codec,
+        SessionSnapshot? fresh = null,
+        CommitBound? bound = null,
+        byte[]? seal = null,
+        string? markKey = null) =>
+        (bound is null ? Script : BoundedScript).Begin(
+            database, channel, markKey is null ? [key] : [key, markKey], Arguments(key, times, expected, version, creation, delta, codec, fresh, bound, seal));
 
     private static RedisValue[] Arguments(
-        string key, SlideTimes times, Expected expected, long version, long creation, SessionDelta delta, FieldCodec? codec, CommitBound? bound, byte[]? seal)
+        string key, SlideTimes times, Expected expected, long version, long creation, SessionDelta delta, FieldCodec? codec, SessionSnapshot? fresh, CommitBound? bound, byte[]? seal)
     {
         var header = bound is null ? Header : BoundedHeader;
         var arguments = DeltaArguments.Behind(header, key, delta, codec, seal, out var sets);
+        var onlySets = !delta.IsCleared && !delta.ChangesTimeouts && arguments.Length == header + (2 * sets) && sets < MostPlainSets;
         times.WriteTo(arguments);
         arguments[5] = expected.CreatedAt is { } created ? created : RedisValue.EmptyString;
         arguments[6] = expected.Version is { } at ? at : RedisValue.EmptyString;
@@ -115,25 +150,36 @@ internal static class CommitScript
         arguments[9] = delta.IsCleared ? 1 : 0;
         arguments[10] = delta.ChangesTimeouts ? 1 : 0;
         arguments[11] = sets;
+        arguments[12] = fresh is not null && onlySets ? fresh.Version : RedisValue.EmptyString;
         if (bound is { } limited)
         {
-            arguments[12] = limited.Known;
-            arguments[13] = limited.Limits.Fields;
-            arguments[14] = limited.Limits.Bytes;
+            arguments[13] = limited.Known;
+            arguments[14] = limited.Limits.Fields;
+            arguments[15] = limited.Limits.Bytes;
         }
 
         return arguments;
     }
 
-    public static CommitReply Reply(RedisResult reply, long version) => reply.Length >= 0
-        ? new CommitReply(CommitOutcome.Done, version, (long)reply[0], (long)reply[1])
-        : new CommitReply((int)reply switch
+    /// <param name="reply">What Redis answered.</param>
+    /// <param name="version">The version afterwards.</param>
+    /// <param name="fresh">As it was sent.</param>
+    public static CommitReply Reply(RedisResult reply, long version, SessionSnapshot? fresh = null)
+    {
+        if (reply.Length >= 0)
         {
-            Changed => CommitOutcome.Changed,
-            TooManyFields => CommitOutcome.TooManyFields,
-            TooLarge => CommitOutcome.TooLarge,
-            _ => CommitOutcome.Missing,
-        });
+            return new CommitReply(CommitOutcome.Done, version, (long)reply[0], (long)reply[1]);
+        }
+
+        return (int)reply switch
+        {
+            Plain => new CommitReply(CommitOutcome.Done, version, fresh!.Version, fresh.CreatedAt, KeepsLife: true),
+            Changed => new CommitReply(CommitOutcome.Changed),
+            TooManyFields => new CommitReply(CommitOutcome.TooManyFields),
+            TooLarge => new CommitReply(CommitOutcome.TooLarge),
+            _ => new CommitReply(CommitOutcome.Missing),
+        };
+    }
 }
 
 /// <summary>What a commit keeps to.</summary>

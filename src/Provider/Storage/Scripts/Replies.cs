@@ -40,7 +40,8 @@ internal enum CommitOutcome
 /// <param name="Version">The version now.</param>
 /// <param name="Replaced">The version that it took the place of; 0 if it created the session.</param>
 /// <param name="CreatedAt">When the session was created, Unix milliseconds.</param>
-internal readonly record struct CommitReply(CommitOutcome Outcome, long Version = 0, long Replaced = 0, long CreatedAt = 0);
+/// <param name="KeepsLife">Whether the TTL was left as it was.</param>
+internal readonly record struct CommitReply(CommitOutcome Outcome, long Version = 0, long Replaced = 0, long CreatedAt = 0, bool KeepsLife = false);
 
 /// <param name="Commit">What it came to.</param>
 /// <param name="Value">The sum, as decimal text.</param>
