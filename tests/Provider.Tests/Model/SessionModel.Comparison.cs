@@ -49,6 +49,8 @@ internal sealed partial class SessionModel
             var idle = IdleOf(stored);
             var (least, most) = stored.Touch switch
             {
+                // A failover that brings an old TTL back is seen at the next slide.
+                Touch.Write when stored.IsTakenBack => (before < idle ? before : idle, Max(before, idle + Precision)),
                 Touch.Write => (idle, idle + Precision),
                 Touch.Load when !stored.IsTakenBack => (idle, Max(before, idle + Precision)),
                 Touch.Load or Touch.LostLoad => (before, Max(before, idle + Precision)),
