@@ -126,4 +126,48 @@ public sealed class ServerCountTests : OwnRedisTest
 
         Assert.Equal(Enumerable.Repeat<string[]>(["HGET", "EVALSHA"], 5).SelectMany(pair => pair), (proxy.Snapshot() - before).Commands);
     }
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_write_that_needs_no_sliding_makes_its_script_look_at_nothing_but_the_version(bool isBounded)
+    {
+        var master = await RedisAsync();
+        await using var admin = await ConnectionMultiplexer.ConnectAsync($"{master.Address},allowAdmin=true");
+        var site = await SiteAsync(master.Address + RedisServer.Patient, addOns: isBounded ? builder => builder.AddSecurity() : null);
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/a/1");
+        await browser.GetAsync("/set/a/2");
+
+        var commands = await CommandsAsync(admin);
+        for (var i = 0; i < Requests; i++)
+        {
+            await browser.GetAsync($"/set/a/{i}");
+        }
+
+        Assert.Equal($"evalsha {Requests}, hget {Requests}, hmget {Requests}, hset {Requests}", Difference(commands, await CommandsAsync(admin)));
+    }
+
+    [Fact]
+    public async Task Writes_slide_a_session_when_a_read_would()
+    {
+        var clock = new FakeTimeProvider(DateTimeOffset.UtcNow);
+        Fleet = new Fleet { Clock = clock };
+        var master = await RedisAsync();
+        await using var admin = await ConnectionMultiplexer.ConnectAsync($"{master.Address},allowAdmin=true");
+        var site = await SiteAsync(master.Address + RedisServer.Patient);
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/a/1");
+        await browser.GetAsync("/set/a/2");
+
+        // As if it had been written long ago. Then ten minutes with a write every ten seconds, and one slide a minute.
+        await admin.GetDatabase().KeyExpireAsync($"{Fleet.Prefix}{{{await browser.GetAsync("/id")}}}", TimeSpan.FromMinutes(1));
+        for (var i = 0; i < 60; i++)
+        {
+            clock.Advance(TimeSpan.FromSeconds(10));
+            await browser.GetAsync($"/set/a/{i}");
+        }
+
+        await Eventually.TrueAsync(async () => await admin.GetDatabase().KeyTimeToLiveAsync($"{Fleet.Prefix}{{{await browser.GetAsync("/id")}}}") > TimeSpan.FromMinutes(20));
+        Assert.InRange((await CommandsAsync(admin))["pttl"], 9, 14);
+    }
 }
