@@ -54,6 +54,11 @@ builder.Services.AddSingleton<RequestCosts>();
 builder.AddTelemetry();
 
 var app = builder.Build();
+if (!app.Environment.IsDevelopment())
+{
+    app.UseExceptionHandler("/Home/Error"); // Developers see the exception itself.
+}
+
 app.UseMiddleware<SafeHeaders>();
 app.UseStaticFiles();
 app.UseRouting();
@@ -68,4 +73,5 @@ app.MapSessionDashboard("/admin/sessions", "operators"); // For ada; see DemoUse
 app.MapGet("/api/cart", (HttpContext context) => Cart.Read(context.Session)); // The session is loaded already: nothing waits here.
 app.MapControllerRoute("default", "{controller=Home}/{action=Index}/{id?}");
 app.MapRazorPages();
+app.MapFallbackToController("Missing", "Home");
 app.Run();

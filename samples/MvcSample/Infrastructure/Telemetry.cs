@@ -12,7 +12,10 @@ public static class Telemetry
         {
             builder.Services.AddOpenTelemetry()
                 .WithMetrics(metrics => metrics.AddMeter("RedisSessions").AddConsoleExporter())
-                .WithTracing(traces => traces.AddSource("RedisSessions").AddConsoleExporter());
+                .WithTracing(traces => traces
+                    .AddSource("Microsoft.AspNetCore") // The request: what happens within one that is not recorded is not recorded either.
+                    .AddSource("RedisSessions")
+                    .AddConsoleExporter());
         }
     }
 }

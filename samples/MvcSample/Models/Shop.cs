@@ -16,6 +16,7 @@ public static class Shop
         new("mug", "Stoneware mug", 14.00m),
         new("pot", "Cast-iron teapot", 48.00m),
         new("tin", "Storage tin", 9.90m),
+        new("cup", "Porcelain cup", 12.50m),
     ];
 
     public static Product? Find(string? id) => Products.FirstOrDefault(product => product.Id == id);

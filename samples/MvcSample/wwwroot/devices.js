@@ -15,6 +15,24 @@ function element(name, text, className) {
   return made;
 }
 
+const units = [['day', 86_400], ['hour', 3_600], ['minute', 60]];
+const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
+
+function ago(time) {
+  const seconds = (Date.now() - new Date(time)) / 1000;
+  const unit = units.find(([, length]) => seconds >= length);
+  const made = element('time', unit ? relative.format(-Math.floor(seconds / unit[1]), unit[0]) : 'just now');
+  made.dateTime = time;
+  made.title = new Date(time).toLocaleString();
+  return made;
+}
+
+function paragraph(className, ...parts) {
+  const made = element('p', '', className);
+  made.append(...parts);
+  return made;
+}
+
 function signInAgain() {
   location.assign(`/Account/SignIn?returnUrl=${encodeURIComponent(location.pathname)}`);
 }
@@ -37,9 +55,9 @@ async function show() {
 
     about.append(
       name,
-      element('p', `${session.network ?? 'Unknown network'} · last seen ${new Date(session.lastSeen).toLocaleString()}`),
-      element('p', `Signed in ${new Date(session.signedIn).toLocaleString()}`, 'quiet'));
-    item.append(about);
+      paragraph('', `${session.network ?? 'Unknown network'} · last seen `, ago(session.lastSeen)),
+      paragraph('quiet', 'Signed in ', ago(session.signedIn)));
+    item.append(element('span', '', `icon ${/iPhone|iPad|Android/.test(session.device) ? 'phone' : 'computer'}`), about);
     if (!session.current) {
       const button = element('button', 'Sign out', 'quiet');
       button.setAttribute('aria-label', `Sign out ${session.device}, ${session.network ?? 'unknown network'}`);

@@ -181,4 +181,10 @@ internal static partial class Log
 
     [LoggerMessage(190, LogLevel.Information, "Dashboard: An operator {Action}; By:{By}, User:{UserId}, Session:{SessionId}, {Note}", EventName = "DashboardAction")]
     public static partial void DashboardAction(this ILogger logger, string action, string? by, string? userId, string? sessionId, string? note);
+
+    [LoggerMessage(191, LogLevel.Error, "{Endpoint}: Redis could not be asked; answered 503.", EventName = "EndpointWithoutRedis")]
+    public static partial void EndpointWithoutRedis(this ILogger logger, string endpoint, Exception exception);
+
+    [LoggerMessage(192, LogLevel.Warning, "Dashboard: What is stored cannot be read as a session, Session:{SessionId}", EventName = "DashboardSessionUnreadable")]
+    public static partial void DashboardSessionUnreadable(this ILogger logger, string sessionId, Exception exception);
 }

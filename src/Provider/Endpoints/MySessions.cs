@@ -10,6 +10,9 @@ namespace RedisSessions.Endpoints;
 /// <summary>A user's own sessions. Whose they are is the request's user, and nothing that the request says.</summary>
 internal sealed class MySessions(IUserSessions users, UserIndexOptions identities, SessionSecurityOptions security, IAntiforgery antiforgery, int pageSize)
 {
+    // Whoever clicks and closes the lid has signed the others out.
+    private static CancellationToken AlsoUnwaited => CancellationToken.None;
+
     public async Task ListAsync(HttpContext context)
     {
         if (UserOf(context) is not { } userId)
@@ -39,7 +42,7 @@ internal sealed class MySessions(IUserSessions users, UserIndexOptions identitie
         }
 
         var id = (string)context.Request.RouteValues["id"]!;
-        var result = await users.RevokeAsync(userId, id, By(userId), context.RequestAborted).ConfigureAwait(false);
+        var result = await users.RevokeAsync(userId, id, By(userId), AlsoUnwaited).ConfigureAwait(false);
 
         // Another user's session is as unknown as one that does not exist.
         context.Response.StatusCode = result == RevokeResult.Revoked ? StatusCodes.Status204NoContent : StatusCodes.Status404NotFound;
@@ -53,7 +56,7 @@ internal sealed class MySessions(IUserSessions users, UserIndexOptions identitie
         }
 
         // The recent sign-in that this endpoint asks for was found in this very session, so it is the user's.
-        var revoked = await users.RevokeAllAsync(userId, context.Session.Id, By(userId), context.RequestAborted).ConfigureAwait(false);
+        var revoked = await users.RevokeAllAsync(userId, context.Session.Id, By(userId), AlsoUnwaited).ConfigureAwait(false);
         await WriteAsync(context, new RevokedSessions(revoked), MySessionsJson.Default.RevokedSessions).ConfigureAwait(false);
     }
 

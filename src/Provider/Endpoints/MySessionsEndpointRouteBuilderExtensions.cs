@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Antiforgery;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using RedisSessions;
 using RedisSessions.Endpoints;
@@ -15,7 +16,7 @@ public static class MySessionsEndpointRouteBuilderExtensions
     /// Answers the signed-in user in JSON: <c>GET pattern</c> lists the user's own sessions and hands out an antiforgery token;
     /// <c>DELETE pattern/{id}</c> ends one of them, <c>DELETE pattern/others</c> all but the present one. Whoever is not signed in is answered
     /// 401, and so is whoever wants to end a session with a sign-in that is not recent; a missing or foreign antiforgery token is 400, and a
-    /// session that is not there, or not the user's, 404. Needs <c>AddUserIndex()</c>, <c>AddSecurity()</c> and <c>AddAntiforgery()</c>.
+    /// session that is not there, or not the user's, 404; while Redis is away the answer is 503. Needs <c>AddUserIndex()</c>, <c>AddSecurity()</c> and <c>AddAntiforgery()</c>.
     /// See docs/users.md.
     /// </summary>
     /// <param name="endpoints">The application.</param>
@@ -47,13 +48,16 @@ public static class MySessionsEndpointRouteBuilderExtensions
 
         // A script cannot follow a redirect to a page for people.
         group.RequireAuthorization().DisableCookieRedirect();
-        group.MapGet("", (RequestDelegate)sessions.ListAsync);
+        var logger = endpoints.ServiceProvider.GetRequiredService<ILogger<MySessions>>();
+        group.MapGet("", Answers(sessions.ListAsync));
         var recent = new RequireRecentSignInAttribute(options.RecentSignInMinutes);
 
         // Not a DELETE of the collection: a client that lost an id would end everything.
-        group.MapDelete("others", (RequestDelegate)sessions.RevokeOthersAsync).WithMetadata(recent);
-        group.MapDelete("{id}", (RequestDelegate)sessions.RevokeAsync).WithMetadata(recent);
+        group.MapDelete("others", Answers(sessions.RevokeOthersAsync)).WithMetadata(recent);
+        group.MapDelete("{id}", Answers(sessions.RevokeAsync)).WithMetadata(recent);
         return group;
+
+        RequestDelegate Answers(RequestDelegate next) => WithoutRedis.Answers503(next, "My sessions", logger);
 
         static void Require(bool right, string sentence)
         {

@@ -20,7 +20,7 @@ public sealed partial class LayerTests
         ["Analytics"] = ["Sessions", "Storage", "Redis", "Diagnostics", "Clients"],
         ["Lifecycle"] = ["Sessions", "Storage", "Redis", "Diagnostics", "Clients"],
         ["Migration"] = ["Sessions", "Storage", "Redis", "Diagnostics", "Caching"],
-        ["Endpoints"] = ["Users", "Security", "Analytics", "Sessions", "Storage", "Diagnostics", "Clients"],
+        ["Endpoints"] = ["Users", "Security", "Analytics", "Sessions", "Storage", "Redis", "Diagnostics", "Clients"],
         ["DependencyInjection"] = ["Preloading", "Sessions", "Storage", "Redis", "Diagnostics"],
     };
 

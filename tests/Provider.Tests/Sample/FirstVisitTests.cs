@@ -13,7 +13,7 @@ public sealed class FirstVisitTests(InProcessGarnet server)
         using var redis = new EmbeddedGarnet();
         using var site = await SampleSite.StartAsync(redis.Address);
         using var client = new HttpClient { BaseAddress = site.Address };
-        foreach (var path in new[] { "/", "/Cart", "/Session", "/Account/SignIn" })
+        foreach (var path in new[] { "/", "/Cart", "/Compare", "/Session", "/Security", "/Account/SignIn", "/api/cart", "/health" })
         {
             using var response = await client.GetAsync(new Uri(path, UriKind.Relative));
             Assert.True(response.IsSuccessStatusCode, path);
@@ -30,11 +30,31 @@ public sealed class FirstVisitTests(InProcessGarnet server)
     {
         using var site = await SampleSite.StartAsync();
         await Eventually.TrueAsync(() => site.Output.Contains("Hosting environment: Development", StringComparison.Ordinal), what: "it greets");
+        Assert.Contains("in-process Garnet", site.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("load session", site.Output, StringComparison.Ordinal);
         Assert.Contains($"Now listening on: {site.Address.ToString().TrimEnd('/')}", site.Output, StringComparison.Ordinal);
         var profiles = await File.ReadAllTextAsync(Path.Combine(RepositoryRoot.Path, "samples", "MvcSample", "Properties", "launchSettings.json"));
         Assert.Contains("\"applicationUrl\": \"http://localhost:5080\"", profiles, StringComparison.Ordinal);
         Assert.Contains("\"ASPNETCORE_ENVIRONMENT\": \"Development\"", profiles, StringComparison.Ordinal);
     }
+
+    /// <summary>As the sample's page in the documentation says.</summary>
+    [Fact]
+    public async Task A_setting_shows_metrics_and_traces_on_the_console()
+    {
+        using var site = await SampleSite.StartAsync(null, "http", ("Telemetry", "console"), ("OTEL_METRIC_EXPORT_INTERVAL", "100"));
+        using var visitor = new SampleVisitor(site.Address);
+        await visitor.PostAsync("/Cart/Add", await visitor.GetAsync("/"), ("id", "tea"));
+        await visitor.GetAsync("/Cart");
+        foreach (var text in new[] { "load session", "commit session", "redis_sessions.network.io" })
+        {
+            await Eventually.TrueAsync(() => site.Output.Contains(text, StringComparison.Ordinal), what: $"the console shows {text}");
+        }
+    }
+
+    [Fact]
+    public void Its_program_is_read_at_a_glance() =>
+        Assert.InRange(File.ReadAllLines(Path.Combine(RepositoryRoot.Path, "samples", "MvcSample", "Program.cs")).Length, 1, 79);
 
     /// <summary>Adding on the server loses nothing, of one product or of several.</summary>
     [Fact]

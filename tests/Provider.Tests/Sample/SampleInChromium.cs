@@ -1,11 +1,16 @@
+using System.Collections.Concurrent;
 using Microsoft.Playwright;
 
 namespace RedisSessions.Tests.Sample;
 
-/// <summary>The sample as it is started first, over its own Garnet, and a Chromium, for all tests of a class.</summary>
+/// <summary>The sample over a Garnet in which the shop has a past, and a Chromium, for all tests that look at pages.</summary>
 public sealed class SampleInChromium : IAsyncLifetime
 {
+    public const int DesktopWidth = 1180;
     private const string Chromium = "/usr/bin/chromium";
+    private readonly List<IBrowserContext> _contexts = [];
+    private readonly ConcurrentQueue<string> _problems = new();
+    private EmbeddedGarnet? _redis;
     private IPlaywright? _playwright;
     private IBrowser? _browser;
     private SampleSite? _site;
@@ -19,7 +24,9 @@ public sealed class SampleInChromium : IAsyncLifetime
             return;
         }
 
-        var starting = SampleSite.StartAsync();
+        _redis = new EmbeddedGarnet();
+        await ShopHistory.WriteAsync(_redis.Address);
+        var starting = SampleSite.StartAsync(_redis.Address);
         _playwright = await Playwright.CreateAsync();
         _browser = await _playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions
         {
@@ -43,14 +50,61 @@ public sealed class SampleInChromium : IAsyncLifetime
         Assert.SkipUnless(File.Exists(Chromium), $"There is no {Chromium}.");
     }
 
-    /// <summary>A browser of its own, with nothing of another's.</summary>
-    public Task<IBrowserContext> NewContextAsync(Uri? address = null, ColorScheme scheme = ColorScheme.Light, int width = 1180) => _browser!.NewContextAsync(new BrowserNewContextOptions
+    /// <summary>A browser of its own, with nothing of another's, until the test ends.</summary>
+    /// <param name="address">The site; null for the one that all share.</param>
+    /// <param name="watched">False where requests are meant to fail.</param>
+    public async Task<IBrowserContext> NewContextAsync(Uri? address = null, bool watched = true)
     {
-        BaseURL = (address ?? Site.Address).ToString(),
-        ColorScheme = scheme,
-        ReducedMotion = ReducedMotion.Reduce,
-        ViewportSize = new ViewportSize { Width = width, Height = 760 },
-    });
+        address ??= Site.Address;
+        var context = await _browser!.NewContextAsync(new BrowserNewContextOptions
+        {
+            BaseURL = address.ToString(),
+            ColorScheme = ColorScheme.Light,
+            ReducedMotion = ReducedMotion.Reduce,
+            ViewportSize = new ViewportSize { Width = DesktopWidth, Height = 760 },
+        });
+        _contexts.Add(context);
+        if (watched)
+        {
+            Watch(context, address);
+        }
+
+        return context;
+    }
+
+    private void Watch(IBrowserContext context, Uri address)
+    {
+        // That a resource did not load is seen below, with its address.
+        context.Console += (_, message) => Note(message.Type is "error" or "warning" && !message.Text.StartsWith("Failed to load resource", StringComparison.Ordinal), $"the console says: {message.Text}");
+        context.WebError += (_, error) => Note(true, $"a script failed: {error.Error}");
+        context.Request += (_, request) => Note(new Uri(request.Url) is { Scheme: "http" or "https" or "ws" or "wss" } url && url.Host != address.Host, $"another host is asked: {request.Url}");
+
+        // What a test opens may be a page that says no; what a page opens may not.
+        context.Response += (_, response) => Note(response.Status >= 400 && response.Request.ResourceType != "document", $"{response.Status} for {response.Url}");
+        context.RequestFailed += (_, request) => Note(request.Failure != "net::ERR_ABORTED", $"{request.Failure} for {request.Url}");
+
+        void Note(bool isProblem, string problem)
+        {
+            if (isProblem)
+            {
+                _problems.Enqueue(problem);
+            }
+        }
+    }
+
+    /// <returns>What was wrong with the pages that were looked at.</returns>
+    public async Task<string[]> CloseContextsAsync()
+    {
+        foreach (var context in _contexts)
+        {
+            await context.DisposeAsync();
+        }
+
+        _contexts.Clear();
+        var problems = _problems.ToArray();
+        _problems.Clear();
+        return problems;
+    }
 
     public async Task<IPage> OpenAsync(string path, IBrowserContext? context = null)
     {
@@ -71,9 +125,9 @@ public sealed class SampleInChromium : IAsyncLifetime
         await page.WaitForSelectorAsync("#sign-out");
     }
 
-    public async Task<IPage> SignedInAsync(string path = "/Devices", string user = "ada", string password = "lovelace", IBrowserContext? context = null)
+    public async Task<IPage> SignedInAsync(string path = "/Devices", string user = "ada", string password = "lovelace")
     {
-        var page = await OpenAsync("/Account/SignIn", context);
+        var page = await OpenAsync("/Account/SignIn");
         await SignInAsync(page, user, password);
         await page.GotoAsync(path);
         return page;
@@ -88,5 +142,6 @@ public sealed class SampleInChromium : IAsyncLifetime
 
         _playwright?.Dispose();
         _site?.Dispose();
+        _redis?.Dispose();
     }
 }

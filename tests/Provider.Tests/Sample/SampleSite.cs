@@ -9,6 +9,7 @@ public sealed partial class SampleSite : IDisposable
 {
     private readonly Process _process;
     private readonly StringBuilder _output = new();
+    private bool _isDisposed;
 
     private SampleSite(Process process, Uri address)
     {
@@ -29,14 +30,14 @@ public sealed partial class SampleSite : IDisposable
         }
     }
 
-    public static async Task<SampleSite> StartAsync(string? redis = null)
+    public static async Task<SampleSite> StartAsync(string? redis = null, string scheme = "http", params (string Name, string Value)[] settings)
     {
         // tests/Provider.Tests/bin/CONFIGURATION/net10.0
         var here = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar));
         var root = here.Parent!.Parent!.Parent!.Parent!.Parent!.FullName;
         var folder = Path.Combine(root, "samples", "MvcSample");
         var dll = Path.Combine(folder, "bin", here.Parent.Name, here.Name, "MvcSample.dll");
-        var address = new Uri($"http://127.0.0.1:{EmbeddedGarnet.FreePort()}");
+        var address = new Uri($"{scheme}://127.0.0.1:{EmbeddedGarnet.FreePort()}");
         var start = new ProcessStartInfo("dotnet", [dll, "--urls", address.ToString(), "--contentRoot", folder])
         {
             RedirectStandardOutput = true,
@@ -50,12 +51,17 @@ public sealed partial class SampleSite : IDisposable
             start.Environment["ConnectionStrings__Redis"] = redis;
         }
 
+        foreach (var (name, value) in settings)
+        {
+            start.Environment[name] = value;
+        }
+
         var site = new SampleSite(Process.Start(start)!, address);
         site._process.OutputDataReceived += site.Keep;
         site._process.ErrorDataReceived += site.Keep;
         site._process.BeginOutputReadLine();
         site._process.BeginErrorReadLine();
-        using var client = new HttpClient();
+        using var client = new HttpClient(new HttpClientHandler { ServerCertificateCustomValidationCallback = HttpClientHandler.DangerousAcceptAnyServerCertificateValidator });
         await Eventually.TrueAsync(
             async () =>
             {
@@ -88,8 +94,15 @@ public sealed partial class SampleSite : IDisposable
         }
     }
 
+    /// <summary>Kills it; may be called again.</summary>
     public void Dispose()
     {
+        if (_isDisposed)
+        {
+            return;
+        }
+
+        _isDisposed = true;
         _process.Kill(entireProcessTree: true);
         _process.WaitForExit();
         _process.Dispose();

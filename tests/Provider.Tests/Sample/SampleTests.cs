@@ -1,30 +1,16 @@
+using System.Globalization;
 using Microsoft.Playwright;
 using StackExchange.Redis;
 
 namespace RedisSessions.Tests.Sample;
 
 /// <summary>A visitor's way through the sample, in Chromium.</summary>
-[Collection(Alone.Name)]
-public sealed class SampleTests : IClassFixture<SampleInChromium>
+public sealed class SampleTests(SampleInChromium sample) : InChromiumTest(sample)
 {
-    private readonly SampleInChromium _sample;
-
-    public SampleTests(SampleInChromium sample)
-    {
-        SampleInChromium.SkipIfMissing();
-        _sample = sample;
-    }
-
-    private static async Task<string> TextAsync(IPage page, string selector) => (await page.TextContentAsync(selector))!;
-
-    private static Task ShowsAsync(IPage page, string selector, string text) => Eventually.TrueAsync(
-        async () => await page.Locator(selector).CountAsync() > 0 && (await TextAsync(page, selector)).Contains(text, StringComparison.Ordinal), what: $"{selector} shows {text}");
-
     [Fact]
     public async Task The_cart_survives_sign_in_preferences_are_kept_and_sign_out_ends_the_session()
     {
-        Assert.Contains("in-process Garnet", _sample.Site.Output, StringComparison.Ordinal);
-        var page = await _sample.OpenAsync("/");
+        var page = await Sample.OpenAsync("/");
         await page.FocusAsync("#add-tea");
         await page.Keyboard.PressAsync("Enter");
         await ShowsAsync(page, "#cart-count", "1");
@@ -66,7 +52,7 @@ public sealed class SampleTests : IClassFixture<SampleInChromium>
     [Fact]
     public async Task A_code_may_be_guessed_five_times_and_not_once_more()
     {
-        var page = await _sample.OpenAsync("/Account/SignIn");
+        var page = await Sample.OpenAsync("/Account/SignIn");
         await page.FillAsync("#user", "grace");
         await page.FillAsync("#password", "hopper");
         await page.ClickAsync("#sign-in");
@@ -86,13 +72,13 @@ public sealed class SampleTests : IClassFixture<SampleInChromium>
     [Fact]
     public async Task What_is_added_at_once_is_all_there_and_a_blob_loses_some()
     {
-        var page = await _sample.OpenAsync("/");
+        var page = await Sample.OpenAsync("/");
         await page.ClickAsync("#add-all");
-        await ShowsAsync(page, "#added", "4 added at once");
+        await ShowsAsync(page, "#added", "5 added at once");
         await page.ClickAsync("#add-all");
-        await ShowsAsync(page, "#cart-count", "8");
+        await ShowsAsync(page, "#cart-count", "10");
         await page.GotoAsync("/Cart");
-        Assert.Equal(["2", "2", "2", "2"], await page.Locator("tbody td.number:nth-child(2)").AllTextContentsAsync());
+        Assert.Equal(["2", "2", "2", "2", "2"], await page.Locator("tbody td.number:nth-child(2)").AllTextContentsAsync());
 
         // It loses what overlaps; that it does so is up to the two carts' requests, that the session does not is not.
         await page.GotoAsync("/Compare");
@@ -110,7 +96,7 @@ public sealed class SampleTests : IClassFixture<SampleInChromium>
     [Fact]
     public async Task The_session_page_shows_counts_down_regenerates_extends_and_destroys()
     {
-        var page = await _sample.OpenAsync("/");
+        var page = await Sample.OpenAsync("/");
         await page.ClickAsync("#add-tea");
         await ShowsAsync(page, "#cart-count", "1");
         await page.GotoAsync("/Session");
@@ -133,9 +119,9 @@ public sealed class SampleTests : IClassFixture<SampleInChromium>
     [Fact]
     public async Task A_device_is_signed_out_from_another_and_everywhere_else_with_the_password()
     {
-        var here = await _sample.SignedInAsync(user: "grace", password: "hopper");
-        var there = await _sample.SignedInAsync(user: "grace", password: "hopper");
-        var elsewhere = await _sample.SignedInAsync(user: "grace", password: "hopper");
+        var here = await Sample.SignedInAsync(user: "grace", password: "hopper");
+        var there = await Sample.SignedInAsync(user: "grace", password: "hopper");
+        var elsewhere = await Sample.SignedInAsync(user: "grace", password: "hopper");
         await here.ReloadAsync();
         await Eventually.TrueAsync(async () => await here.Locator(".device").CountAsync() == 3, what: "three devices are listed");
         Assert.Equal(1, await here.Locator(".device", new PageLocatorOptions { HasText = "this device" }).CountAsync());
@@ -176,7 +162,7 @@ public sealed class SampleTests : IClassFixture<SampleInChromium>
     [Fact]
     public async Task A_stolen_cookie_is_refused_and_the_owner_is_told()
     {
-        var page = await _sample.OpenAsync("/");
+        var page = await Sample.OpenAsync("/");
         await page.ClickAsync("#add-tea");
         await ShowsAsync(page, "#cart-count", "1");
         await page.GotoAsync("/Security");
@@ -189,9 +175,9 @@ public sealed class SampleTests : IClassFixture<SampleInChromium>
     [Fact]
     public async Task The_dashboard_is_live_and_signs_a_user_out()
     {
-        var grace = await _sample.SignedInAsync("/admin/sessions", "grace", "hopper");
+        var grace = await Sample.SignedInAsync("/admin/sessions", "grace", "hopper");
         Assert.Equal("Not for you", await TextAsync(grace, "h1"));
-        var ada = await _sample.SignedInAsync("/");
+        var ada = await Sample.SignedInAsync("/");
         await ada.ClickAsync("text=Admin");
         await Eventually.TrueAsync(
             async () => int.TryParse(await TextAsync(ada, "#live"), out var live) && live > 0 && (await TextAsync(ada, "#devices")).Contains("Chrome on Linux", StringComparison.Ordinal),
@@ -206,37 +192,55 @@ public sealed class SampleTests : IClassFixture<SampleInChromium>
         Assert.Contains("a test", await TextAsync(ada, "#security-events"), StringComparison.Ordinal);
         await grace.GotoAsync("/Preferences");
         Assert.Equal("Sign in", await TextAsync(grace, "h1"));
-        Assert.Equal("Healthy", await (await ada.Context.APIRequest.GetAsync("/health")).TextAsync());
+
+        // A round trip that was slow for a moment is no illness.
+        await Eventually.TrueAsync(async () => await (await ada.Context.APIRequest.GetAsync("/health")).TextAsync() == "Healthy", what: "it is healthy");
     }
 
-    /// <summary>Sessions and the keys of cookies are in Redis, so a browser does not notice which instance answers, or that one has died.</summary>
+    /// <summary>
+    /// Sessions and the keys of cookies are in Redis, so a browser does not notice which instance answers, or that one has died. It is killed
+    /// between the third and the fourth of five requests at once.
+    /// </summary>
     [Fact]
     public async Task Two_instances_are_one_site_and_one_of_them_may_die()
     {
         RedisServer.SkipUnlessInstalled();
         using var redis = await RedisProcess.StartAsync();
-        using var second = await SampleSite.StartAsync(redis.Address);
-        string id;
-        IPage page;
-        using (var first = await SampleSite.StartAsync(redis.Address))
+        var starting = SampleSite.StartAsync(redis.Address);
+        using var first = await SampleSite.StartAsync(redis.Address);
+        using var second = await starting;
+        using var balancer = new Balancer(first.Address, second.Address);
+        var context = await Sample.NewContextAsync(balancer.Address, watched: false);
+        var page = await Sample.OpenAsync("/", context);
+        await page.ClickAsync("#add-all");
+        await ShowsAsync(page, "#cart-count", "5");
+        await page.GotoAsync("/Preferences");
+        await SampleInChromium.SignInAsync(page);
+        await page.GotoAsync("/Session");
+        var id = await TextAsync(page, "#session-id");
+        await page.GotoAsync("/");
+        var (asked, confirmed) = (0, 0);
+        await page.RouteAsync("**/Cart/Add/*", route =>
         {
-            var context = await _sample.NewContextAsync(first.Address);
-            page = await _sample.OpenAsync("/", context);
-            await page.ClickAsync("#add-tea");
-            await ShowsAsync(page, "#cart-count", "1");
-            await page.GotoAsync("/Preferences");
-            await SampleInChromium.SignInAsync(page);
-            await page.GotoAsync(new Uri(second.Address, "/Session").ToString());
-            id = await TextAsync(page, "#session-id");
-            Assert.Equal("1", await TextAsync(page, "#cart-count"));
-            await page.GotoAsync(new Uri(first.Address, "/").ToString());
-        }
+            if (++asked == 4)
+            {
+                first.Dispose();
+            }
 
-        // A form of the instance that is gone is sent to the one that is left.
-        await page.GotoAsync(new Uri(second.Address, "/").ToString());
+            return route.ContinueAsync();
+        });
+        page.Response += (_, response) => confirmed += response.Ok && response.Url.Contains("/Cart/Add/", StringComparison.Ordinal) ? 1 : 0;
+        await page.ClickAsync("#add-all");
+        await Eventually.TrueAsync(async () => (await TextAsync(page, "#added")).Length > 0, what: "the page says what came of it");
+        Assert.Equal(5, asked);
+
+        // What was confirmed is there; what was under way may be as well, or may even have been done twice, for browsers ask again.
+        await page.GotoAsync("/");
+        var count = int.Parse(await TextAsync(page, "#cart-count"), CultureInfo.InvariantCulture);
+        Assert.InRange(count, 5 + confirmed, 5 + 5 + 3);
         await page.ClickAsync("#add-tea");
-        await ShowsAsync(page, "#cart-count", "2");
-        await page.GotoAsync(new Uri(second.Address, "/Preferences").ToString());
+        await ShowsAsync(page, "#cart-count", $"{count + 1}");
+        await page.GotoAsync("/Preferences");
         Assert.Equal("Preferences of ada", await TextAsync(page, "h1"));
         await using var admin = await ConnectionMultiplexer.ConnectAsync(redis.Address);
         Assert.True(await admin.GetDatabase().KeyExistsAsync($"session:{{{id}}}"));

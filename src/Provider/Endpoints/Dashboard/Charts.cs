@@ -71,7 +71,10 @@ internal static class Charts
                 """);
     }
 
-    /// <summary>The next of 1, 2, 4, 10, 20, 40, 100 and so on, so that half of it is a number, too.</summary>
+    // Of each power of ten; of ones no 3, whose half is no number of sessions.
+    private static readonly long[] Steps = [1, 2, 3, 4, 6, 8, 10];
+
+    /// <summary>A round number just above, whose half is a whole number, too.</summary>
     private static long RoundUp(long most)
     {
         long power = 1;
@@ -80,7 +83,7 @@ internal static class Charts
             power *= 10;
         }
 
-        return most <= power ? power : most <= power * 2 ? power * 2 : most <= power * 4 ? power * 4 : power * 10;
+        return Steps.Select(step => step * power).FirstOrDefault(top => top >= most && (top == 1 || top % 2 == 0), power * 10);
     }
 
     private static string Short(long value) => value switch

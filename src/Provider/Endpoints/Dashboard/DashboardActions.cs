@@ -89,6 +89,5 @@ internal sealed class DashboardActions(IServiceProvider services, IOptions<UserI
     private string OperatorOf(DashboardRequest request) =>
         identities.Value.GetUserId(request.Context.User) ?? request.Context.User.Identity?.Name ?? "an operator without a name";
 
-    private static Task RefuseAsync(DashboardRequest request, string sentence) =>
-        request.SendAsync(DashboardLayout.Page(request, "Nothing was done", "", TimeSpan.Zero, Markup.Of($"""<p class="message" role="alert">{sentence}</p>""")), StatusCodes.Status400BadRequest);
+    private static Task RefuseAsync(DashboardRequest request, string sentence) => DashboardLayout.RefuseAsync(request, "Nothing was done", sentence, StatusCodes.Status400BadRequest);
 }

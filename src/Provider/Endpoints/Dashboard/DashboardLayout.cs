@@ -25,7 +25,7 @@ internal static class DashboardLayout
         <body data-refresh="{(long)refresh.TotalMilliseconds}">
           <a class="skip" href="#content">To the content</a>
           <header>
-            <a class="brand" href="{request.Base}">Sessions</a>
+            <a class="brand" href="{request.Home}">Sessions</a>
             <nav aria-label="Dashboard">{Pages.Select(page => Link(request, page.Name, page.Title, page.Name == section))}</nav>
             <p id="status" class="quiet" role="status"></p>
           </header>
@@ -39,9 +39,13 @@ internal static class DashboardLayout
 
         """);
 
+    /// <summary>A page that says why there is no other.</summary>
+    public static Task RefuseAsync(DashboardRequest request, string title, string sentence, int status) =>
+        request.SendAsync(Page(request, title, "", TimeSpan.Zero, Markup.Of($"""<p class="message" role="alert">{sentence}</p>""")), status);
+
     private static Markup Link(DashboardRequest request, string name, string title, bool current)
     {
-        var href = name.Length == 0 ? request.Base : request.Link(name);
+        var href = name.Length == 0 ? request.Home : request.Link(name);
         return current ? Markup.Of($"""<a href="{href}" aria-current="page">{title}</a>""") : Markup.Of($"""<a href="{href}">{title}</a>""");
     }
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Security.Cryptography;
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
@@ -7,6 +8,7 @@ using Microsoft.Extensions.Options;
 using RedisSessions.Diagnostics;
 using RedisSessions.Security;
 using RedisSessions.Storage;
+using StackExchange.Redis;
 
 namespace RedisSessions.Endpoints.Dashboard;
 
@@ -35,8 +37,8 @@ internal sealed class DashboardPages(
     private Task SendAsync(DashboardRequest request, string title, string section, Markup body) =>
         request.SendAsync(DashboardLayout.Page(request, title, section, options.RefreshInterval, body));
 
-    private static Task NotFoundAsync(DashboardRequest request, string sentence) => request.SendAsync(
-        DashboardLayout.Page(request, "Not found", "", TimeSpan.Zero, Markup.Of($"""<p class="message">{sentence}</p>""")), StatusCodes.Status404NotFound);
+    private static Task NotFoundAsync(DashboardRequest request, string sentence) =>
+        DashboardLayout.RefuseAsync(request, "Not found", sentence, StatusCodes.Status404NotFound);
 
     public async Task OverviewAsync(DashboardRequest request)
     {
@@ -63,7 +65,7 @@ internal sealed class DashboardPages(
             <section aria-labelledby="day-title">
               <div class="bar-of-tools">
                 <h2 id="day-title">The day {Text(day)}</h2>
-                <form method="get" action="{request.Base}"><label>Day (UTC) <input type="date" name="day" value="{Text(day)}" max="{Text(Today)}"></label><button>Show</button></form>
+                <form method="get" action="{request.Home}"><label>Day (UTC) <input type="date" name="day" value="{Text(day)}" max="{Text(Today)}"></label><button>Show</button></form>
               </div>
               <div class="grid-of-two">
                 {Charts.Columns("hours", "Most sessions at once, by hour", "sessions", [.. report.PeakConcurrentByHour.Select((most, hour) => ($"{hour:00}:00", most))], labelEvery: 6)}
@@ -162,7 +164,21 @@ internal sealed class DashboardPages(
 
     public async Task SessionAsync(DashboardRequest request)
     {
-        var stored = request.Query("id") is { } id ? await sessions.GetAsync(id, request.Aborted).ConfigureAwait(false) : null;
+        StoredSession? stored = null;
+        if (request.Query("id") is { } id)
+        {
+            try
+            {
+                stored = await sessions.GetAsync(id, request.Aborted).ConfigureAwait(false);
+            }
+            catch (Exception exception) when (exception is RedisServerException or FormatException or CryptographicException)
+            {
+                logger.DashboardSessionUnreadable(id, exception);
+                await NotFoundAsync(request, "What is stored under this id cannot be read as a session; the log says why.").ConfigureAwait(false);
+                return;
+            }
+        }
+
         if (stored is null)
         {
             await NotFoundAsync(request, "There is no such session. It may have ended, or have another id by now.").ConfigureAwait(false);
@@ -199,8 +215,8 @@ internal sealed class DashboardPages(
     private static Markup Happened(IReadOnlyList<SessionEvent> events) => Markup.Of($"""
         <section id="happened" class="panel" data-live>
           <h2>What happened in it</h2>
-          <table><thead><tr><th scope="col">When (UTC)</th><th scope="col">Event</th><th scope="col">Data</th></tr></thead>
-          <tbody>{events.Select(e => Markup.Of($"""<tr><td>{DashboardLayout.Time(e.At)}</td><th scope="row">{e.Name}</th><td>{e.Data}</td></tr>"""))}</tbody></table>
+          <div class="scroll" role="region" aria-label="What happened in it" tabindex="0"><table><thead><tr><th scope="col">When (UTC)</th><th scope="col">Event</th><th scope="col">Data</th></tr></thead>
+          <tbody>{events.Select(e => Markup.Of($"""<tr><td>{DashboardLayout.Time(e.At)}</td><th scope="row">{e.Name}</th><td>{e.Data}</td></tr>"""))}</tbody></table></div>
         </section>
         """);
 
@@ -280,6 +296,11 @@ internal sealed class DashboardPages(
         if (time.TotalHours >= 1)
         {
             return $"{(int)time.TotalHours} h {time.Minutes} min";
+        }
+
+        if (time.TotalMinutes >= 10)
+        {
+            return $"{time.Minutes} min";
         }
 
         return $"{time.Minutes} min {time.Seconds} s";

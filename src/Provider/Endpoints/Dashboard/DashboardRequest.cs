@@ -20,6 +20,9 @@ internal sealed class DashboardRequest(HttpContext context, string name, IAntifo
     /// <summary>What the dashboard is mapped to, as browsers know it: what every link begins with.</summary>
     public string Base => _base ??= BaseOf(context.Request, name);
 
+    /// <summary>The overview: the same, but where it is the root of the host.</summary>
+    public string Home => Base.Length == 0 ? "/" : Base;
+
     private static string BaseOf(HttpRequest request, string name)
     {
         var path = request.PathBase.Add(request.Path).ToUriComponent().TrimEnd('/');
@@ -52,6 +55,12 @@ internal sealed class DashboardRequest(HttpContext context, string name, IAntifo
     public async Task ActAsync(Func<DashboardRequest, Task> act)
     {
         Protect();
+        if (!context.Request.HasFormContentType)
+        {
+            context.Response.StatusCode = StatusCodes.Status400BadRequest;
+            return;
+        }
+
         try
         {
             await antiforgery.ValidateRequestAsync(context).ConfigureAwait(false);

@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using RedisSessions;
 using RedisSessions.Endpoints;
 using RedisSessions.Endpoints.Dashboard;
@@ -42,6 +43,7 @@ public static class SessionDashboardEndpointRouteBuilderExtensions
             ?? throw new InvalidOperationException("MapSessionDashboard shows sessions on Redis. Write services.AddRedisSession(\"host:port\").");
         var pages = ActivatorUtilities.CreateInstance<DashboardPages>(services, options);
         var actions = ActivatorUtilities.CreateInstance<DashboardActions>(services);
+        var logger = services.GetRequiredService<ILogger<DashboardPages>>();
         var group = endpoints.MapGroup(pattern);
         group.RequireAuthorization(policy);
         Page("", pages.OverviewAsync);
@@ -60,9 +62,16 @@ public static class SessionDashboardEndpointRouteBuilderExtensions
 
         return group;
 
-        void Page(string name, Func<DashboardRequest, Task> show) => group.MapGet(name, Guarded(context => show(new DashboardRequest(context, name, antiforgery))));
+        void Page(string name, Func<DashboardRequest, Task> show) => group.MapGet(name, Answers(name, show, "What is shown here is in Redis, which cannot be reached. Load the page again."));
 
-        void Action(string name, Func<DashboardRequest, Task> act) => group.MapPost(name, Guarded(context => new DashboardRequest(context, name, antiforgery).ActAsync(act)));
+        void Action(string name, Func<DashboardRequest, Task> act) => group.MapPost(
+            name, Answers(name, request => request.ActAsync(act), "Redis cannot be reached: what you asked for may or may not have been done. Look, and do it again if need be."));
+
+        RequestDelegate Answers(string name, Func<DashboardRequest, Task> answer, string withoutRedis) => Guarded(WithoutRedis.Answers503(
+            context => answer(new DashboardRequest(context, name, antiforgery)),
+            "Dashboard",
+            logger,
+            context => DashboardLayout.RefuseAsync(new DashboardRequest(context, name, antiforgery), "Redis is away", withoutRedis, StatusCodes.Status503ServiceUnavailable)));
     }
 
     /// <summary>Whatever policy and conventions let through: nobody anonymous.</summary>
