@@ -10,6 +10,10 @@ public sealed class RedisClusterProcesses : IDisposable
 
     public string Address => _nodes[0].Address;
 
+    public IReadOnlyList<RedisProcess> Nodes => _nodes;
+
+    public async Task<bool> IsMasterAsync(RedisProcess node) => await MasterOfAsync(node) is null;
+
     public static async Task<RedisClusterProcesses> StartAsync(params string[] arguments)
     {
         var cluster = new RedisClusterProcesses();

@@ -1,5 +1,6 @@
 using System.Diagnostics;
-using StackExchange.Redis;
+using System.Net;
+using System.Net.Sockets;
 
 namespace RedisSessions.Testing;
 
@@ -7,7 +8,7 @@ namespace RedisSessions.Testing;
 public sealed class RedisProcess : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("redis-sessions-").FullName;
-    private readonly string[] _command;
+    private string[] _command;
     private Process? _process;
 
     private RedisProcess(int port, string[] command)
@@ -22,6 +23,8 @@ public sealed class RedisProcess : IDisposable
 
     public string Address => $"127.0.0.1:{Port}";
 
+    public bool IsRunning => _process is { HasExited: false };
+
     public static Task<RedisProcess> StartAsync(params string[] arguments) => StartAsync(["redis-server"], arguments);
 
     /// <summary>
@@ -29,6 +32,25 @@ public sealed class RedisProcess : IDisposable
     /// between threads: in ours, Redis would count as one of the many threads of the process that it serves.
     /// </summary>
     public static Task<RedisProcess> StartAsServiceAsync() => StartAsync(IsOnPath("setsid") ? ["setsid", "redis-server"] : ["redis-server"], []);
+
+    /// <summary>A Sentinel that watches a master by the name of <see cref="SentinelProcesses.ServiceName"/>.</summary>
+    public static async Task<RedisProcess> StartSentinelAsync(RedisProcess master, int quorum)
+    {
+        var port = EmbeddedGarnet.FreePort();
+        var process = new RedisProcess(port, []);
+        var file = Path.Combine(process._folder, "sentinel.conf");
+        await File.WriteAllLinesAsync(file,
+        [
+            $"port {port}",
+            "bind 127.0.0.1",
+            $"sentinel monitor {SentinelProcesses.ServiceName} 127.0.0.1 {master.Port} {quorum}",
+            $"sentinel down-after-milliseconds {SentinelProcesses.ServiceName} 500",
+            $"sentinel failover-timeout {SentinelProcesses.ServiceName} 3000",
+        ]);
+        process._command = ["redis-server", file, "--sentinel"];
+        await process.StartAgainAsync();
+        return process;
+    }
 
     private static async Task<RedisProcess> StartAsync(string[] program, string[] arguments)
     {
@@ -62,14 +84,28 @@ public sealed class RedisProcess : IDisposable
         {
             try
             {
-                await using var connection = await ConnectionMultiplexer.ConnectAsync($"{Address},connectTimeout=1000,connectRetry=1");
-                await connection.GetDatabase().PingAsync();
-                return;
+                using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+                await socket.ConnectAsync(IPAddress.Loopback, Port);
+                await socket.SendAsync("PING\r\n"u8.ToArray());
+                var reply = new byte[64];
+
+                // Not one that still loads its data.
+                if (await socket.ReceiveAsync(reply) > 0 && reply[0] == '+')
+                {
+                    return;
+                }
             }
-            catch (RedisException) when (limit.Elapsed < TimeSpan.FromSeconds(30))
+            catch (SocketException)
             {
-                await Task.Delay(5);
+                // Not yet.
             }
+
+            if (limit.Elapsed > TimeSpan.FromSeconds(30))
+            {
+                throw new TimeoutException("Redis does not answer.");
+            }
+
+            await Task.Delay(5);
         }
     }
 

@@ -22,19 +22,41 @@ internal sealed class ExpirationListener(
     ILogger<ExpirationListener> logger) : BackgroundService
 {
     private readonly byte[] _prefix = Encoding.UTF8.GetBytes(keys.Prefix + "{");
+    private readonly SemaphoreSlim _replaced = new(0);
     private RedisChannel? _channel;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        // The client keeps a subscription through lost connections and to masters that join; only the first is ours to get.
-        while (!await TrySubscribeAsync().ConfigureAwait(false))
+        connection.Replaced += OnReplaced;
+        try
         {
-            await Task.Delay(options.Value.SweepInterval, timeouts.Clock, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (stoppingToken.IsCancellationRequested)
+            // The client keeps a subscription through lost connections and to masters that join; only the first over each connection is ours to get.
+            while (true)
             {
-                return;
+                while (!await TrySubscribeAsync().ConfigureAwait(false))
+                {
+                    await Task.Delay(options.Value.SweepInterval, timeouts.Clock, stoppingToken).ConfigureAwait(false);
+                }
+
+                await _replaced.WaitAsync(stoppingToken).ConfigureAwait(false);
             }
         }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // The host stops.
+        }
+        finally
+        {
+            connection.Replaced -= OnReplaced;
+        }
+    }
+
+    private void OnReplaced() => _replaced.Release();
+
+    public override void Dispose()
+    {
+        _replaced.Dispose();
+        base.Dispose();
     }
 
     public override async Task StopAsync(CancellationToken cancellationToken)

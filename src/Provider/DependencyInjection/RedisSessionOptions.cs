@@ -64,6 +64,15 @@ public sealed class RedisSessionOptions
     /// </summary>
     public CommitFailure CommitFailure { get; set; }
 
+    /// <summary>
+    /// For how long requests wait, from when the trouble began, while Redis restarts, a connection is made anew or another master takes over: what Redis refused for
+    /// the moment, or what it never got, is sent again, and so is a load whose reply was lost. A commit whose reply was lost is sent again where the hash tells that
+    /// it was not made. Never longer than <see cref="Microsoft.AspNetCore.Builder.SessionOptions.IOTimeout"/>. From 0, which never waits, to 1 minute. Default 500 milliseconds: a connection that
+    /// breaks or a Redis that restarts at once fails no request, and a Redis that is away still makes no page slow. A fail-over takes longer: for a Cluster or Sentinel
+    /// write what theirs takes, say 5 to 20 seconds.
+    /// </summary>
+    public TimeSpan WaitForFailover { get; set; } = TimeSpan.FromMilliseconds(500);
+
     /// <summary>This server's copies of sessions.</summary>
     public LocalCacheOptions LocalCache { get; } = new();
 

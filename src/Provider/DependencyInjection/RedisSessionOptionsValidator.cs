@@ -35,6 +35,11 @@ internal sealed class RedisSessionOptionsValidator(IServiceProviderIsService ser
             errors.Add("RedisSessionOptions.EndReasonRetention is out of range. Write a time span of at most ten years, for example TimeSpan.FromDays(1), or TimeSpan.Zero to keep nothing.");
         }
 
+        if (options.WaitForFailover < TimeSpan.Zero || options.WaitForFailover > TimeSpan.FromMinutes(1))
+        {
+            errors.Add("RedisSessionOptions.WaitForFailover is out of range. Write a time span of at most 1 minute, for example TimeSpan.FromSeconds(5), or TimeSpan.Zero to wait for nothing.");
+        }
+
         if (!Enum.IsDefined(options.CommitFailure))
         {
             errors.Add("RedisSessionOptions.CommitFailure is no value of its enumeration. Write CommitFailure.Throw or CommitFailure.Log.");

@@ -99,6 +99,7 @@ public static class RedisSessionServiceCollectionExtensions
                 options.SlidePrecision = section.GetValue(nameof(RedisSessionOptions.SlidePrecision), options.SlidePrecision);
                 options.EndReasonRetention = section.GetValue(nameof(RedisSessionOptions.EndReasonRetention), options.EndReasonRetention);
                 options.CommitFailure = section.GetValue(nameof(RedisSessionOptions.CommitFailure), options.CommitFailure);
+                options.WaitForFailover = section.GetValue(nameof(RedisSessionOptions.WaitForFailover), options.WaitForFailover);
                 options.PreloadSession = section.GetValue(nameof(RedisSessionOptions.PreloadSession), options.PreloadSession);
                 options.UseDedicatedThreads = section.GetValue(nameof(RedisSessionOptions.UseDedicatedThreads), options.UseDedicatedThreads);
                 var cache = section.GetSection(nameof(RedisSessionOptions.LocalCache));

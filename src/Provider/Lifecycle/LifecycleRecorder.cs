@@ -59,6 +59,14 @@ internal sealed class LifecycleRecorder(SessionWatch watch, WatchSignals signals
         session.Keep(this, watch.SendAsync(CreationOf(session, NoteKind.Begins, session.CreatesAt)));
     }
 
+    public override async Task CommittingAgainAsync(RedisSession session)
+    {
+        if (IsToldOf(session.GetMetadata(FieldNames.UserId)))
+        {
+            await watch.NoteAsync(CreationOf(session, NoteKind.Begins, session.CreatesAt)).ConfigureAwait(false);
+        }
+    }
+
     public override void Committed(RedisSession session, SessionDelta delta, bool created)
     {
         if (session.Stored is not { } stored || !IsToldOf(stored.GetMetadata(FieldNames.UserId)))

@@ -46,7 +46,6 @@ internal sealed class SessionWatch(
 
     private async Task<int> EvaluateAsync(RedisScript script, RedisKey[] keys, RedisValue[] arguments)
     {
-        // Without an await before it where there is a connection: what is sent before a commit is to be there before it.
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         return (int)await script.EvaluateAsync(database, keys, arguments).ConfigureAwait(false);
     }
@@ -58,7 +57,10 @@ internal sealed class SessionWatch(
         [
             note.Life.ToString(), NameOf(note.Kind), note.LookAt, TtlOf(note.Lifetime), note.Id.ToString(), note.FormerId?.ToString() ?? "", note.Always.Count, .. Pairs(note.Always), .. Pairs(note.Initially),
         ];
-        return await EvaluateAsync(WatchScripts.Note, KeysOf(note.Life), arguments).ConfigureAwait(false) != WatchScripts.Refused;
+
+        // Sent before this returns where there is a connection: what is sent before a commit is to be there before it. Noted twice is as good as once.
+        var reply = await Failover.RepeatAsync(connection, database => WatchScripts.Note.EvaluateAsync(database, KeysOf(note.Life), arguments)).ConfigureAwait(false);
+        return (int)reply != WatchScripts.Refused;
     }
 
     private static string NameOf(NoteKind kind) => kind switch

@@ -16,15 +16,28 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
 
     private readonly Func<Task<IConnectionMultiplexer>> _connect;
     private readonly bool _owned;
+    private readonly Failover _failover;
+    private readonly TimeSpan _waitForFailover;
+    // The client looks at one server after the other, and waits for each.
+    private const long LookAgainAfter = 1_000;
+
+    // Whoever was just given it still sends over it.
+    private static readonly TimeSpan FormerStays = TimeSpan.FromMilliseconds(200);
+
     private readonly Lock _lock = new();
+    private long _lookedAgain;
     private volatile Connected? _connected;
     private Task<Connected>? _attempt;
     private volatile bool _lastAttemptFailed;
+    private volatile SentinelMaster? _sentinels;
+    private volatile bool _isReplacing;
     private bool _disposed;
 
     public RedisConnection(IOptions<RedisSessionOptions> options, IServiceProvider services)
     {
         var value = options.Value;
+        _waitForFailover = value.WaitForFailover;
+        _failover = new Failover(this, _waitForFailover);
         if (value.UseDedicatedThreads)
         {
             ConnectionMultiplexer.SetFeatureFlag("DedicatedThreads", true);
@@ -36,13 +49,13 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
         }
         else if (value.ConfigurationOptions is { } settings)
         {
-            _connect = () => OpenAsync(settings);
+            _connect = () => ConnectAsync(settings);
             _patience = TimeSpan.FromMilliseconds(settings.ConnectTimeout);
             _owned = true;
         }
         else if (value.Configuration is { } configuration)
         {
-            _connect = () => OpenAsync(RedisConnectionSettings.FailFast(configuration));
+            _connect = () => ConnectAsync(RedisConnectionSettings.FailFast(configuration));
             _patience = RedisConnectionSettings.PatienceOf(configuration);
             _owned = true;
         }
@@ -58,8 +71,9 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
     public RedisConnection(Func<Task<IConnectionMultiplexer>>? factory, string? configuration)
     {
         _owned = factory is null;
+        _failover = new Failover(this, TimeSpan.Zero);
         _patience = configuration is null ? _patience : RedisConnectionSettings.PatienceOf(configuration);
-        _connect = factory ?? (() => OpenAsync(RedisConnectionSettings.FailFast(configuration!)));
+        _connect = factory ?? (() => ConnectAsync(RedisConnectionSettings.FailFast(configuration!)));
     }
 
     /// <summary>The database once there is a connection; <see langword="null"/> before.</summary>
@@ -71,15 +85,18 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
     /// </summary>
     public TimeSpan ReplyTimeout => _connected?.ReplyTimeout ?? TimeSpan.Zero;
 
+    /// <summary>How long an operation takes at most without a timer of its own, what is sent again included. Zero where that is not known.</summary>
+    public TimeSpan LongestWait => ReplyTimeout is { Ticks: > 0 } reply ? reply + _waitForFailover : TimeSpan.Zero;
+
     /// <summary>
-    /// Whether Redis is known to be away, without asking it. Where the connection was never made, asking also begins to make it
+    /// Whether Redis is known to be away, without asking it, and not just for a moment. Where the connection was never made, asking also begins to make it
     /// anew, for whoever is told so goes away without needing it.
     /// </summary>
     public bool IsDown()
     {
         if (_connected is { } connected)
         {
-            return !connected.Multiplexer.IsConnected;
+            return !connected.Multiplexer.IsConnected && !_failover.MayPass();
         }
 
         if (!_lastAttemptFailed)
@@ -89,6 +106,66 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
 
         Begin();
         return true;
+    }
+
+    /// <summary>
+    /// What failed may have failed because another server is the master now, and the client has not noticed: it looks again at all that it knows, which
+    /// it does by itself once a minute.
+    /// </summary>
+    public void Suspect(Exception failure)
+    {
+        var now = Environment.TickCount64;
+        var last = Interlocked.Read(ref _lookedAgain);
+        if (failure is not (RedisServerException or RedisTimeoutException)
+            || now - last < LookAgainAfter
+            || Interlocked.CompareExchange(ref _lookedAgain, now, last) != last)
+        {
+            return;
+        }
+
+        if (_sentinels is { } sentinels)
+        {
+            sentinels.Look();
+        }
+        else
+        {
+            _connected?.Multiplexer.ConfigureAsync().Observe();
+        }
+    }
+
+    /// <summary>Whether the connection is to the master, as far as anybody but that says: where Sentinels do, they are asked.</summary>
+    public Task<bool> IsToMasterAsync() => _sentinels?.IsCurrentAsync() ?? Task.FromResult(true);
+
+    /// <summary>The connection that there was is not used any more, and its subscriptions are none. Not for long: it must not block.</summary>
+    public event Action? Replaced;
+
+    /// <summary>Another server is the master: from here on nobody gets the connection to the one before.</summary>
+    private void Replace()
+    {
+        Connected? former;
+        lock (_lock)
+        {
+            former = _connected;
+            if (former is null || _disposed)
+            {
+                // It is being made.
+                return;
+            }
+
+            (_connected, _attempt, _isReplacing) = (null, null, true);
+        }
+
+        _failover.Remove(former.Multiplexer);
+        BeginAttempt();
+        Replaced?.Invoke();
+        _ = DisposeLaterAsync(former.Multiplexer);
+    }
+
+    /// <summary>What waits for an answer of the former master fails then, and is sent again: it may be frozen, and never answer.</summary>
+    private static async Task DisposeLaterAsync(IConnectionMultiplexer former)
+    {
+        await Task.Delay(FormerStays).ConfigureAwait(false);
+        await former.DisposeAsync().ConfigureAwait(false);
     }
 
     /// <summary>Begins to connect, if nobody has, for those who will need it.</summary>
@@ -116,7 +193,7 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
         ObjectDisposedException.ThrowIf(attempt is null, this);
         if (_owned && !attempt.IsCompleted)
         {
-            await Task.WhenAny(attempt, Task.Delay(_patience)).ConfigureAwait(false);
+            await Task.WhenAny(attempt, Task.Delay(_isReplacing && _waitForFailover > _patience ? _waitForFailover : _patience)).ConfigureAwait(false);
             if (!attempt.IsCompleted)
             {
                 throw new RedisConnectionException(ConnectionFailureType.UnableToConnect, CommandFlags.None, "The connection to Redis is still being made.");
@@ -147,12 +224,31 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
         }
     }
 
+    private Task<IConnectionMultiplexer> ConnectAsync(ConfigurationOptions settings)
+    {
+        if (string.IsNullOrEmpty(settings.ServiceName))
+        {
+            return OpenAsync(settings);
+        }
+
+        lock (_lock)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            _sentinels ??= new SentinelMaster(settings, OpenAsync, Replace);
+        }
+
+        return _sentinels.ConnectAsync();
+    }
+
     private async Task<IConnectionMultiplexer> OpenAsync(ConfigurationOptions settings)
     {
         if (settings.Tunnel is null)
         {
             settings = settings.Clone();
-            settings.Tunnel = Traffic ??= new RedisTraffic();
+            lock (_lock)
+            {
+                settings.Tunnel = Traffic ??= new RedisTraffic(settings.ReconnectRetryPolicy as ReconnectSoon);
+            }
         }
 
         return await ConnectionMultiplexer.ConnectAsync(settings).ConfigureAwait(false);
@@ -177,7 +273,11 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
         {
             if (!_disposed)
             {
-                return _connected = connected;
+                _failover.Add(multiplexer);
+                _isReplacing = false;
+                _connected = connected;
+                _failover.Signal();
+                return connected;
             }
         }
 
@@ -195,6 +295,11 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
         {
             multiplexer.Dispose();
         }
+
+        if (_sentinels is { } sentinels)
+        {
+            _ = sentinels.DisposeAsync();
+        }
     }
 
     public async ValueTask DisposeAsync()
@@ -202,6 +307,11 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
         if (Close() is { } multiplexer)
         {
             await multiplexer.DisposeAsync().ConfigureAwait(false);
+        }
+
+        if (_sentinels is { } sentinels)
+        {
+            await sentinels.DisposeAsync().ConfigureAwait(false);
         }
     }
 
@@ -212,6 +322,11 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
             _disposed = true;
             var connected = _connected;
             _connected = null;
+            if (connected is not null)
+            {
+                _failover.Remove(connected.Multiplexer);
+            }
+
             return _owned ? connected?.Multiplexer : null;
         }
     }

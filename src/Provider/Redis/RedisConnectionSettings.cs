@@ -11,7 +11,8 @@ internal static class RedisConnectionSettings
 {
     private const int ConnectTimeoutMilliseconds = 2_000;
     private const int OperationTimeoutMilliseconds = 2_000;
-    private const int RetryDelayMilliseconds = 500;
+    private const int HeartbeatMilliseconds = 100;
+    private const int RoleCheckSeconds = 1;
 
     /// <summary>How long a page waits for the first connection where the connection string says no connect timeout.</summary>
     public static readonly TimeSpan DefaultPatience = TimeSpan.FromMilliseconds(800);
@@ -65,9 +66,16 @@ internal static class RedisConnectionSettings
             settings.AsyncTimeout = OperationTimeoutMilliseconds;
         }
 
-        // Neither can be said in a connection string.
+        if (!Says(configuration, "configCheckSeconds"))
+        {
+            // Whether what was a master still is: by itself the client asks once a minute.
+            settings.ConfigCheckSeconds = RoleCheckSeconds;
+        }
+
+        // None can be said in a connection string. The heartbeat is when the client looks whether to connect anew, and what has taken too long.
         settings.BacklogPolicy = BacklogPolicy.FailFast;
-        settings.ReconnectRetryPolicy = new LinearRetry(RetryDelayMilliseconds);
+        settings.HeartbeatInterval = TimeSpan.FromMilliseconds(HeartbeatMilliseconds);
+        settings.ReconnectRetryPolicy = new ReconnectSoon();
         return settings;
     }
 

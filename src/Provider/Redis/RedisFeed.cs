@@ -98,6 +98,7 @@ internal sealed class RedisFeed : IDisposable
     public async Task RunAsync(Action<RedisValue> heard, Action<Exception?> report, CancellationToken stoppingToken)
     {
         (_heard, _report) = (heard, report);
+        _connection.Replaced += OnReplaced;
         while (!stoppingToken.IsCancellationRequested)
         {
             var beatsAtOnce = false;
@@ -121,8 +122,15 @@ internal sealed class RedisFeed : IDisposable
             }
         }
 
+        _connection.Replaced -= OnReplaced;
         Lose();
         await UnsubscribeAsync().ConfigureAwait(false);
+    }
+
+    private void OnReplaced()
+    {
+        Lose();
+        Wake();
     }
 
     private async Task PauseAsync(CancellationToken stoppingToken)
@@ -136,6 +144,7 @@ internal sealed class RedisFeed : IDisposable
     {
         var multiplexer = (await _connection.GetDatabaseAsync().ConfigureAwait(false)).Multiplexer;
         Watch(multiplexer);
+        var isToMaster = _connection.IsToMasterAsync();
         if (_queue is null)
         {
             await SubscribeAsync(multiplexer).ConfigureAwait(false);
@@ -165,6 +174,12 @@ internal sealed class RedisFeed : IDisposable
             {
                 await echoes.HeardAsync(i).WaitAsync(_maxLag, _clock).ConfigureAwait(false);
             }
+        }
+
+        // One that was frozen while another was promoted still calls itself a master.
+        if (!await isToMaster.ConfigureAwait(false))
+        {
+            return BeatOutcome.Unproved;
         }
 
         lock (_reading)
@@ -248,6 +263,13 @@ internal sealed class RedisFeed : IDisposable
     {
         if (!ReferenceEquals(_watched, multiplexer))
         {
+            // What was subscribed to over another one is not over this.
+            Lose();
+            lock (_reading)
+            {
+                _queue = null;
+            }
+
             _watched = multiplexer;
             multiplexer.ConnectionFailed += (_, _) => Lose();
             multiplexer.ConnectionRestored += (_, _) => Wake();

@@ -43,19 +43,46 @@ internal sealed class RedisScript(string source)
     public static bool IsMissing(Exception exception) =>
         exception is RedisServerException && exception.Message.StartsWith("NOSCRIPT", StringComparison.Ordinal);
 
-    /// <summary>One round trip; two on a server that does not know the script yet.</summary>
+    /// <summary>One round trip; two on a server that does not know the script yet. What was refused for a moment is sent again (<see cref="Failover"/>).</summary>
     public Task<RedisResult> EvaluateAsync(IDatabaseAsync database, RedisKey[] keys, RedisValue[] values) =>
         EndAsync(SendByHash(database, keys, values), database, keys, values);
 
     /// <summary>The reply to what <see cref="SendByHash"/> sent; on a server that does not know the script, by its source.</summary>
-    public Task<RedisResult> EndAsync(Task<RedisResult> sent, IDatabaseAsync database, RedisKey[] keys, RedisValue[] values) =>
-        sent.IsCompletedSuccessfully ? sent : AwaitAsync(sent, database, keys, values);
+    public Task<RedisResult> EndAsync(Task<RedisResult> sent, IDatabaseAsync database, RedisKey[] keys, RedisValue[] values, IBeforeAgain? before = null) =>
+        sent.IsCompletedSuccessfully ? sent : AwaitAsync(sent, database, keys, values, before);
 
-    private async Task<RedisResult> AwaitAsync(Task<RedisResult> sent, IDatabaseAsync database, RedisKey[] keys, RedisValue[] values)
+    private async Task<RedisResult> AwaitAsync(Task<RedisResult> sent, IDatabaseAsync database, RedisKey[] keys, RedisValue[] values, IBeforeAgain? before)
     {
         try
         {
             return await sent.ConfigureAwait(false);
+        }
+        catch (RedisServerException exception) when (IsMissing(exception))
+        {
+            sent = SendSource(database, keys, values);
+        }
+        catch (Exception exception) when (RedisAway.IsRefusedForNow(exception))
+        {
+            // Waited for below, where there is something to wait for.
+        }
+
+        return await (Failover.Of(database) is { } failover ? AwaitAsync(failover, sent, keys, values, before) : sent).ConfigureAwait(false);
+    }
+
+    // Apart, so that nothing is allocated for it where nothing fails.
+    private Task<RedisResult> AwaitAsync(Failover failover, Task<RedisResult> sent, RedisKey[] keys, RedisValue[] values, IBeforeAgain? before) =>
+        failover.EndAsync(sent, again => EvaluateAgainAsync(again, keys, values, before), RedisAway.IsRefusedForNow);
+
+    private async Task<RedisResult> EvaluateAgainAsync(IDatabase database, RedisKey[] keys, RedisValue[] values, IBeforeAgain? before)
+    {
+        if (before is not null)
+        {
+            await before.SendAsync().ConfigureAwait(false);
+        }
+
+        try
+        {
+            return await SendByHash(database, keys, values).ConfigureAwait(false);
         }
         catch (RedisServerException exception) when (IsMissing(exception))
         {
@@ -83,25 +110,45 @@ internal sealed class RedisScript(string source)
     internal sealed class Call(RedisScript script, IDatabaseAsync database, RedisKey[] keys, RedisValue[] values)
     {
         private bool _sentSource;
+        private Task<RedisResult> _sent = script.SendByHash(database, keys, values);
+        private Failover.Retry? _retry;
 
-        /// <summary>The client's own task, so that waiting for it needs no other thread.</summary>
-        public Task<RedisResult> Pending { get; private set; } = script.SendByHash(database, keys, values);
+        /// <summary>The client's own task, so that waiting for it needs no other thread; or, where that was refused for a moment, until it may be sent again.</summary>
+        public Task Pending => (Task?)_retry?.Pending ?? _sent;
 
         /// <summary>The reply, for a caller that can await.</summary>
-        public Task<RedisResult> EndAsync() => script.EndAsync(Pending, database, keys, values);
+        public Task<RedisResult> EndAsync(IBeforeAgain? before = null) => script.EndAsync(_sent, database, keys, values, before);
 
-        /// <returns>False if the server did not know the script, which is on its way now: wait for <see cref="Pending"/> again.</returns>
+        /// <returns>False if it is on its way once more: wait for <see cref="Pending"/> again.</returns>
         public bool TryEnd([NotNullWhen(true)] out RedisResult? reply)
         {
-            if (!_sentSource && Pending.Exception?.InnerException is { } failure && IsMissing(failure))
+            reply = null;
+            if (_retry is { Pending: not null } retry)
             {
-                _sentSource = true;
-                Pending = script.SendSource(database, keys, values);
-                reply = null;
+                database = retry.TakeDatabase();
+                _sentSource = false;
+                _sent = script.SendByHash(database, keys, values);
                 return false;
             }
 
-            reply = Pending.GetAwaiter().GetResult();
+            if (_sent.Exception?.InnerException is { } failure)
+            {
+                if (!_sentSource && IsMissing(failure))
+                {
+                    _sentSource = true;
+                    _sent = script.SendSource(database, keys, values);
+                    return false;
+                }
+
+                if (RedisAway.IsRefusedForNow(failure) && (_retry ??= Failover.RetryOf(database)) is { IsOver: false })
+                {
+                    _retry!.Wait(failure);
+                    return false;
+                }
+            }
+
+            reply = _sent.GetAwaiter().GetResult();
+            _retry?.Recovered();
             return true;
         }
     }

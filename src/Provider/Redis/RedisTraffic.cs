@@ -10,8 +10,10 @@ namespace RedisSessions.Redis;
 /// Counts the bytes that a connection really sends and receives, the client's own included, at the socket: the client does not
 /// tell. With TLS these are the encrypted ones.
 /// </summary>
-internal sealed class RedisTraffic : Tunnel
+/// <param name="reconnect">Learns how long it takes to connect; null for nobody.</param>
+internal sealed class RedisTraffic(ReconnectSoon? reconnect) : Tunnel
 {
+    private readonly ConditionalWeakTable<Socket, object> _begun = [];
     private long _sent;
     private long _received;
 
@@ -19,8 +21,30 @@ internal sealed class RedisTraffic : Tunnel
 
     public long Received => Interlocked.Read(ref _received);
 
-    public override ValueTask<Stream?> BeforeAuthenticateAsync(EndPoint endpoint, ConnectionType connectionType, Socket? socket, CancellationToken cancellationToken) =>
-        new(socket is null ? null : new CountedStream(new NetworkStream(socket), this));
+    public override ValueTask BeforeSocketConnectAsync(EndPoint endPoint, ConnectionType connectionType, Socket? socket, CancellationToken cancellationToken)
+    {
+        if (reconnect is not null && socket is not null)
+        {
+            _begun.AddOrUpdate(socket, Environment.TickCount64);
+        }
+
+        return default;
+    }
+
+    public override ValueTask<Stream?> BeforeAuthenticateAsync(EndPoint endpoint, ConnectionType connectionType, Socket? socket, CancellationToken cancellationToken)
+    {
+        if (socket is null)
+        {
+            return new((Stream?)null);
+        }
+
+        if (_begun.TryGetValue(socket, out var begun))
+        {
+            reconnect?.Note(Environment.TickCount64 - (long)begun);
+        }
+
+        return new(new CountedStream(new NetworkStream(socket), this));
+    }
 
     /// <summary>
     /// Around a NetworkStream, not derived from it: of a derived one the synchronous members go through a further array.

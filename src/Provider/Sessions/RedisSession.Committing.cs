@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Runtime.ExceptionServices;
 using System.Text;
 using RedisSessions.Diagnostics;
+using RedisSessions.Redis;
 using RedisSessions.Storage;
 using RedisSessions.Storage.Scripts;
 using StackExchange.Redis;
@@ -121,6 +122,9 @@ internal sealed partial class RedisSession
         }
     }
 
+    /// <summary>What add-ons sent before a commit that creates the session may be lost with it, and is to be there before it all the same.</summary>
+    Task IBeforeAgain.SendAsync() => _store.AddOns.CommittingAgainAsync(this);
+
     private async Task<CommitOutcome> WriteDeltaAsync(SessionCommit commit, IODeadline deadline, CancellationToken cancellationToken)
     {
         var ticket = _store.Copies.Expect(_identity.Key);
@@ -128,7 +132,16 @@ internal sealed partial class RedisSession
         var isFresh = copy is not null && copy.NextSlide > _store.Timeouts.Now && !_store.Timeouts.IsOver(copy.Session);
         var reply = await deadline.WaitAsync(
             _store.Hash.CommitAsync(
-                _identity.Key, commit.Delta, expected, _idleTimeout, commit.Before is null ? CreatesAt : null, BoundOf(commit), commit.Before, isFresh, ReusedId),
+                _identity.Key,
+                commit.Delta,
+                expected,
+                _idleTimeout,
+                commit.Before is null ? CreatesAt : null,
+                BoundOf(commit),
+                commit.Before,
+                isFresh,
+                ReusedId,
+                commit.Before is null ? this : null),
             cancellationToken).ConfigureAwait(false);
         if (reply.Outcome != CommitOutcome.Done)
         {

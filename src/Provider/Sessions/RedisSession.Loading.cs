@@ -15,7 +15,7 @@ internal sealed partial class RedisSession
 {
     private bool OnlyReads => _context is { } context && (HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method));
 
-    private IODeadline NewDeadline() => new(_ioTimeout, _store.Timeouts.Clock, _store.Connection.ReplyTimeout);
+    private IODeadline NewDeadline() => new(_ioTimeout, _store.Timeouts.Clock, _store.Connection.LongestWait);
 
     private void BeginLoad()
     {

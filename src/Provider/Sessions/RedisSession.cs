@@ -18,7 +18,7 @@ namespace RedisSessions.Sessions;
 /// </para>
 /// </summary>
 [DebuggerDisplay("Id = {_identity}, {_state.Kind}")]
-internal sealed partial class RedisSession : ISession
+internal sealed partial class RedisSession : ISession, IBeforeAgain
 {
     private readonly RedisSessionStore _store;
     private readonly HttpContext? _context;

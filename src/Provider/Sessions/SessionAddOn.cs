@@ -61,6 +61,12 @@ internal abstract class SessionAddOn
     {
     }
 
+    /// <summary>
+    /// A commit that may create the session was lost, or refused for a moment, and is about to be sent again: what was sent in <see cref="Committing"/> may be lost, too. The commit waits for this; what it
+    /// throws makes the commit fail.
+    /// </summary>
+    public virtual Task CommittingAgainAsync(RedisSession session) => Task.CompletedTask;
+
     /// <summary>The delta was stored; <paramref name="created"/>: the session with it. What this and all below throw is logged.</summary>
     public virtual void Committed(RedisSession session, SessionDelta delta, bool created)
     {

@@ -113,6 +113,14 @@ internal sealed class SessionAddOns
         }
     }
 
+    public async Task CommittingAgainAsync(RedisSession session)
+    {
+        foreach (var addOn in _all)
+        {
+            await addOn.CommittingAgainAsync(session).ConfigureAwait(false);
+        }
+    }
+
     public void Committed(RedisSession session, SessionDelta delta, bool created) =>
         Tell(session.Identity.Id, (session, delta, created), static (addOn, told) => addOn.Committed(told.session, told.delta, told.created));
 

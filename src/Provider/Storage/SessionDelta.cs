@@ -152,4 +152,50 @@ internal sealed class SessionDelta
 
         return delta;
     }
+
+    /// <summary>
+    /// What is left to do of a commit of which nobody knows whether it was made, where others committed since: what stands as it stood before it. A field that
+    /// others changed keeps what they wrote, as if they had come after it, for that they may have.
+    /// </summary>
+    /// <param name="own">The commit.</param>
+    /// <param name="before">What it was to change; null if it was to create the session.</param>
+    /// <param name="now">What there is.</param>
+    public static SessionDelta Remaining(SessionDelta own, SessionSnapshot? before, SessionSnapshot now)
+    {
+        var rest = new SessionDelta();
+        if (own.IsCleared && before is not null)
+        {
+            foreach (var name in before.Fields.Names)
+            {
+                if (!own.Fields.ContainsKey(name) && now.Fields.TryGet(name, out var value) && Same(value, FieldOf(before, name)))
+                {
+                    rest.Fields[name] = null;
+                }
+            }
+        }
+
+        foreach (var (name, value) in own.Fields)
+        {
+            var present = FieldOf(now, name);
+            if (Same(present, FieldOf(before, name)) && !Same(present, value))
+            {
+                rest.Fields[name] = value;
+            }
+        }
+
+        foreach (var (name, value) in own.Metadata)
+        {
+            var present = now.GetMetadata(name);
+            if (present == before?.GetMetadata(name) && present != value)
+            {
+                rest.SetMetadata(name, value);
+            }
+        }
+
+        return rest;
+
+        static byte[]? FieldOf(SessionSnapshot? session, string name) => session is not null && session.Fields.TryGet(name, out var value) ? value : null;
+
+        static bool Same(byte[]? one, byte[]? other) => one is null ? other is null : other is not null && one.AsSpan().SequenceEqual(other);
+    }
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.ExceptionServices;
 using System.Text;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
@@ -55,16 +56,14 @@ internal sealed class SessionHash(
             return (await ReadAsync(key).ConfigureAwait(false)).Session is { } session && session.Fields.TryGet(name, out var value) ? value : null;
         }
 
-        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        var values = await database.HashGetAsync(key, [FieldNames.VersionField, FieldNames.Encode(name)]).ConfigureAwait(false);
+        var values = await Failover.RepeatAsync(connection, database => database.HashGetAsync(key, [FieldNames.VersionField, FieldNames.Encode(name)])).ConfigureAwait(false);
         return values[0].IsNull || values[1].IsNull ? null : (byte[]?)values[1];
     }
 
     /// <summary>The names of all fields; null without a session.</summary>
     public async Task<IReadOnlyList<string>?> ReadNamesAsync(string key)
     {
-        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        var stored = await database.HashKeysAsync(key).ConfigureAwait(false);
+        var stored = await Failover.RepeatAsync(connection, database => database.HashKeysAsync(key)).ConfigureAwait(false);
         if (!Array.Exists(stored, static name => name == FieldNames.VersionField))
         {
             return null;
@@ -82,24 +81,16 @@ internal sealed class SessionHash(
         return names;
     }
 
-    public async Task<bool> ExistsAsync(string key)
-    {
-        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        return await database.KeyExistsAsync(key).ConfigureAwait(false);
-    }
+    public Task<bool> ExistsAsync(string key) => Failover.RepeatAsync(connection, database => database.KeyExistsAsync(key));
 
     /// <summary>Whether the session is still there, at whichever version; one that was begun under its id since is another.</summary>
     public async Task<bool> IsThereAsync(string key, SessionSnapshot session)
     {
-        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        return (await database.HashGetAsync(key, FieldNames.Created).ConfigureAwait(false)).TryParse(out long createdAt) && createdAt == session.CreatedAt;
+        var created = await Failover.RepeatAsync(connection, database => database.HashGetAsync(key, FieldNames.Created)).ConfigureAwait(false);
+        return created.TryParse(out long createdAt) && createdAt == session.CreatedAt;
     }
 
-    public async Task<TimeSpan?> ReadLifeAsync(string key)
-    {
-        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        return await database.KeyTimeToLiveAsync(key).ConfigureAwait(false);
-    }
+    public Task<TimeSpan?> ReadLifeAsync(string key) => Failover.RepeatAsync(connection, database => database.KeyTimeToLiveAsync(key));
 
     /// <summary>Sends a delta.</summary>
     /// <param name="key">The session's key.</param>
@@ -111,6 +102,7 @@ internal sealed class SessionHash(
     /// <param name="known">The session as the caller knows it; null for none.</param>
     /// <param name="isFresh">Whether the caller knows that its TTL needs no sliding yet.</param>
     /// <param name="reused">The session's id, where a session may have ended under it before; null for an id that nobody had.</param>
+    /// <param name="before">What is to be there before a session that this creates, should it be sent again; null for nothing.</param>
     public async Task<CommitReply> CommitAsync(
         string key,
         SessionDelta delta,
@@ -120,18 +112,107 @@ internal sealed class SessionHash(
         CommitBound? bound = null,
         SessionSnapshot? known = null,
         bool isFresh = false,
-        Guid? reused = null)
+        Guid? reused = null,
+        IBeforeAgain? before = null)
     {
         var (markKey, fresh) = (reused is { } id ? keys.Ended(id) : null, isFresh ? known : null);
         if (_codec is not null)
         {
-            return await CommitSealedAsync(_codec, key, delta, expected, idle, createdAt, bound, known, fresh, markKey).ConfigureAwait(false);
+            return await CommitSealedAsync(_codec, key, delta, expected, idle, createdAt, bound, known, fresh, markKey, before).ConfigureAwait(false);
         }
 
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(idle));
-        var call = CommitScript.Begin(database, _channel, key, times, expected, version, createdAt ?? times.Now, delta, codec: null, fresh, bound, markKey: markKey);
-        return CommitScript.Reply(await call.EndAsync().ConfigureAwait(false), version, fresh);
+        var creation = createdAt ?? times.Now;
+        try
+        {
+            var call = CommitScript.Begin(database, _channel, key, times, expected, version, creation, delta, codec: null, fresh, bound, markKey: markKey);
+            return CommitScript.Reply(await call.EndAsync(before).ConfigureAwait(false), version, fresh);
+        }
+        catch (Exception lost) when (RedisAway.LeavesOutcomeUnknown(lost) && Failover.Of(database) is not null)
+        {
+            return await CommitAgainAsync(Failover.Of(database)!, lost, new LostCommit(version, key, delta, expected, idle, creation, bound, known, markKey, before)).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>
+    /// Of a commit whose reply was lost nobody knows whether it was made. The hash tells: at its version, it was. At the version that it was to change, it was not, and is
+    /// sent again. At any other, others committed since, whether it was made before or not, and what it may still have to do is left of it (<see cref="SessionDelta.Remaining"/>).
+    /// Always under its own version, and only on what was just read: should the first attempt arrive late, it finds another version, or its own.
+    /// </summary>
+    private async Task<CommitReply> CommitAgainAsync(Failover failover, Exception lost, LostCommit commit)
+    {
+        var (since, failure) = (Environment.TickCount64, lost);
+        var waits = true;
+        while (true)
+        {
+            if (waits && await failover.WaitAsync(failure, since).ConfigureAwait(false) is null)
+            {
+                // What became of the first is not known, whatever was refused since.
+                ExceptionDispatchInfo.Throw(lost);
+            }
+
+            try
+            {
+                var read = await ReadAsync(commit.Key).ConfigureAwait(false);
+                failover.Recovered();
+                var now = read.Session;
+                if (read.IsForged || (commit.Expected.CreatedAt is { } meant && now?.CreatedAt != meant))
+                {
+                    return new CommitReply(CommitOutcome.Missing);
+                }
+
+                if (now?.Version == commit.Version)
+                {
+                    return commit.Done(now);
+                }
+
+                if (commit.LeftOf(now) is not { } rest)
+                {
+                    ExceptionDispatchInfo.Throw(lost);
+                    continue;
+                }
+
+                if (rest.IsEmpty)
+                {
+                    return new CommitReply(CommitOutcome.Done, commit.Version, commit.Version, now!.CreatedAt);
+                }
+
+                if (commit.Before is not null)
+                {
+                    await commit.Before.SendAsync().ConfigureAwait(false);
+                }
+
+                var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+                var seal = _codec?.Seal(commit.Key, SessionSnapshot.Applied(commit.Version, now?.CreatedAt ?? commit.Creation, now, rest));
+                var call = CommitScript.Begin(
+                    database,
+                    _channel,
+                    commit.Key,
+                    timeouts.Times(commit.Idle),
+                    Expected.Exactly(now),
+                    commit.Version,
+                    commit.Creation,
+                    rest,
+                    _codec,
+                    bound: commit.Bound,
+                    seal: seal,
+                    markKey: commit.MarkKey);
+                var reply = CommitScript.Reply(await call.EndAsync(commit.Before).ConfigureAwait(false), commit.Version);
+                if (reply.Outcome is CommitOutcome.Changed or CommitOutcome.Missing)
+                {
+                    // Others, since it was read.
+                    waits = false;
+                    continue;
+                }
+
+                return reply;
+            }
+            catch (Exception exception) when (Failover.MayRepeat(exception) && !ReferenceEquals(exception, lost))
+            {
+                (failure, waits) = (exception, true);
+            }
+        }
     }
 
     /// <summary>
@@ -148,7 +229,8 @@ internal sealed class SessionHash(
         CommitBound? bound,
         SessionSnapshot? known,
         SessionSnapshot? fresh,
-        string? markKey)
+        string? markKey,
+        IBeforeAgain? before)
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         var isKnown = known is not { Version: SessionSnapshot.NoVersion } and not { IsPartial: true };
@@ -172,9 +254,18 @@ internal sealed class SessionHash(
 
             var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(idle));
             var creation = createdAt ?? times.Now;
-            var seal = codec.Seal(key, SessionSnapshot.Applied(version, known?.CreatedAt ?? creation, known, delta));
-            var call = CommitScript.Begin(database, _channel, key, times, Expected.Exactly(known), version, creation, delta, codec, fresh, bound, seal, markKey);
-            var reply = CommitScript.Reply(await call.EndAsync().ConfigureAwait(false), version, fresh);
+            CommitReply reply;
+            try
+            {
+                var seal = codec.Seal(key, SessionSnapshot.Applied(version, known?.CreatedAt ?? creation, known, delta));
+                var call = CommitScript.Begin(database, _channel, key, times, Expected.Exactly(known), version, creation, delta, codec, fresh, bound, seal, markKey);
+                reply = CommitScript.Reply(await call.EndAsync(before).ConfigureAwait(false), version, fresh);
+            }
+            catch (Exception lost) when (RedisAway.LeavesOutcomeUnknown(lost) && Failover.Of(database) is not null)
+            {
+                return await CommitAgainAsync(Failover.Of(database)!, lost, new LostCommit(version, key, delta, expected, idle, creation, bound, known, markKey, before)).ConfigureAwait(false);
+            }
+
             if (reply.Outcome is not (CommitOutcome.Changed or CommitOutcome.Missing) || expected.Version is not null || (reply.Outcome == CommitOutcome.Missing && expected.CreatedAt is not null))
             {
                 return reply;
@@ -212,8 +303,47 @@ internal sealed class SessionHash(
 
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(idle));
-        var call = IncrementScript.Begin(database, _channel, key, times, loaded.CreatedAt, version, name, by);
-        return IncrementScript.Reply(await call.EndAsync().ConfigureAwait(false), version);
+        RedisResult reply;
+        try
+        {
+            reply = await IncrementScript.Begin(database, _channel, key, times, loaded.CreatedAt, version, name, by).EndAsync().ConfigureAwait(false);
+        }
+        catch (Exception lost) when (RedisAway.LeavesOutcomeUnknown(lost) && Failover.Of(database) is not null)
+        {
+            reply = await IncrementAgainAsync(Failover.Of(database)!, lost, key, name, by, loaded, times, version).ConfigureAwait(false);
+        }
+
+        return IncrementScript.Reply(reply, version);
+    }
+
+    /// <summary>
+    /// As <see cref="CommitAgainAsync"/>. But what an increment did cannot be told once others changed the session, and adding twice is worse than saying that nobody knows.
+    /// </summary>
+    private async Task<RedisResult> IncrementAgainAsync(
+        Failover failover, Exception lost, string key, string name, long by, SessionSnapshot loaded, SlideTimes times, long version)
+    {
+        var (since, failure) = (Environment.TickCount64, lost);
+        while (await failover.WaitAsync(failure, since).ConfigureAwait(false) is { } database)
+        {
+            try
+            {
+                var now = await database.HashGetAsync(key, FieldNames.VersionField).ConfigureAwait(false);
+                failover.Recovered();
+                if (now.IsNull || now == version || now == loaded.Version)
+                {
+                    return await IncrementScript.Begin(database, _channel, key, times, loaded.CreatedAt, version, name, by).EndAsync().ConfigureAwait(false);
+                }
+
+                break;
+            }
+            catch (Exception exception) when (Failover.MayRepeat(exception))
+            {
+                failure = exception;
+            }
+        }
+
+        ExceptionDispatchInfo.Throw(lost);
+        throw lost;
     }
 
     /// <summary>
@@ -311,11 +441,7 @@ internal sealed class SessionHash(
 
     /// <summary>Deletes what is no session of anybody's: nobody is to learn why it ended.</summary>
     /// <returns>Whether there was one.</returns>
-    public async Task<bool> DeleteAsync(string key)
-    {
-        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        return await database.KeyDeleteAsync(key).ConfigureAwait(false);
-    }
+    public Task<bool> DeleteAsync(string key) => Failover.RepeatAsync(connection, database => database.KeyDeleteAsync(key));
 
     /// <summary>Ends the session, notes why, and says whose it was.</summary>
     /// <param name="id">The session.</param>
@@ -323,9 +449,10 @@ internal sealed class SessionHash(
     /// <param name="owner">Whose it must be; null for whoever's.</param>
     public async Task<EndReply> EndAsync(Guid id, SessionEndReason reason, string? owner = null)
     {
-        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        var call = EndScript.Begin(database, _channel, keys.Session(id), keys.Ended(id), reason, timeouts.EndReasonRetention, owner);
-        return EndScript.Reply(await call.EndAsync().ConfigureAwait(false), id);
+        var reply = await Failover.RepeatAsync(
+            connection,
+            database => EndScript.Begin(database, _channel, keys.Session(id), keys.Ended(id), reason, timeouts.EndReasonRetention, owner).EndAsync()).ConfigureAwait(false);
+        return EndScript.Reply(reply, id);
     }
 
     /// <summary>What is left of a session that is not there: one round trip.</summary>

@@ -1,3 +1,4 @@
+using RedisSessions.Redis;
 using StackExchange.Redis;
 
 namespace RedisSessions.Storage;
@@ -7,18 +8,20 @@ namespace RedisSessions.Storage;
 /// the copy's; else, and behind a version that is another, HGETALL and PTTL in one round trip.
 /// <para>
 /// Whoever reads waits for, or awaits, what is pending, and then ends it, as often as something is pending: one code for both.
-/// What is pending is the client's own task, so that waiting for it needs no other thread.
+/// What is pending is the client's own task, so that waiting for it needs no other thread; but for one that failed for a moment (<see cref="Failover"/>):
+/// then it is until all is asked again.
 /// </para>
 /// </summary>
 internal sealed class SessionRead
 {
-    private readonly IDatabase _database;
+    private IDatabase _database;
     private readonly string _key;
     private readonly FieldCodec? _codec;
     private readonly SessionCopy? _copy;
     private Task<RedisValue>? _version;
     private Task<HashEntry[]>? _fields;
     private Task<TimeSpan?>? _life;
+    private Failover.Retry? _retry;
 
     public SessionRead(IDatabase database, string key, SessionCopy? copy, FieldCodec? codec)
     {
@@ -37,11 +40,40 @@ internal sealed class SessionRead
     }
 
     /// <summary>The life last, for replies come in the order of the commands.</summary>
-    public Task Pending => _version ?? (_life!.IsCompleted ? _fields! : (Task)_life);
+    public Task Pending => (Task?)_retry?.Pending ?? _version ?? (_life!.IsCompleted ? _fields! : (Task)_life);
 
     /// <returns>False if more was sent: wait for <see cref="Pending"/> again.</returns>
     /// <exception cref="FormatException">The hash is no session.</exception>
     public bool TryEnd(out ReadReply reply)
+    {
+        reply = default;
+        try
+        {
+            if (_retry is { Pending: not null } retry)
+            {
+                // Whatever there is now: the copy may be of another master's time.
+                _database = retry.TakeDatabase();
+                _version = null;
+                SendAll();
+                return false;
+            }
+
+            var hasEnded = TryTake(out reply);
+            if (hasEnded)
+            {
+                _retry?.Recovered();
+            }
+
+            return hasEnded;
+        }
+        catch (Exception exception) when (Failover.MayRepeat(exception) && (_retry ??= Failover.RetryOf(_database)) is { IsOver: false })
+        {
+            _retry!.Wait(exception);
+            return false;
+        }
+    }
+
+    private bool TryTake(out ReadReply reply)
     {
         reply = default;
         if (_version is { } version)

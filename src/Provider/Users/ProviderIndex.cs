@@ -88,13 +88,12 @@ internal sealed class ProviderIndex(
             return true;
         }
 
-        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         var now = timeouts.Now;
         var ends = now + timeouts.PrecisionOf(life) + (long)(life + index.Options.RefreshInterval + Slack).TotalMilliseconds;
         foreach (var digest in known.Digests)
         {
             RedisValue[] arguments = [now, ends, id.ToString(), known.BegunAt, MostEntries];
-            if ((int)await Enter.EvaluateAsync(database, [SetKey(digest), WordKey(digest)], arguments).ConfigureAwait(false) == 0)
+            if ((int)await Failover.RepeatAsync(connection, database => Enter.EvaluateAsync(database, [SetKey(digest), WordKey(digest)], arguments)).ConfigureAwait(false) == 0)
             {
                 return false;
             }

@@ -69,8 +69,7 @@ internal sealed class UserIndex(
     /// <summary>When all sessions of a user were revoked last, as a session keeps it; null if they were not, or long ago.</summary>
     public async Task<string?> FindRevocationAsync(string userId)
     {
-        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        return await database.HashGetAsync(RevokedKey(UserKey(userId)), UserIndexScripts.RevokedAt).ConfigureAwait(false);
+        return await Failover.RepeatAsync(connection, database => database.HashGetAsync(RevokedKey(UserKey(userId)), UserIndexScripts.RevokedAt)).ConfigureAwait(false);
     }
 
     /// <summary>From here on no session enters that was begun before, but those that are spared.</summary>
@@ -279,8 +278,7 @@ internal sealed class UserIndex(
     /// <summary>Why everyone was signed out since then, in UTC ticks; null if nobody was.</summary>
     public async Task<SessionEndReason?> FindEveryonesRevocationAsync(long since)
     {
-        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        return ((string?)await database.StringGetAsync(EveryoneKey).ConfigureAwait(false))?.Split('-', 2) is [var time, var reason]
+        return ((string?)await Failover.RepeatAsync(connection, database => database.StringGetAsync(EveryoneKey)).ConfigureAwait(false))?.Split('-', 2) is [var time, var reason]
             && long.TryParse(time, CultureInfo.InvariantCulture, out var ticks) && since < ticks
                 ? SessionEnding.Parse(reason)
                 : null;
@@ -293,11 +291,9 @@ internal sealed class UserIndex(
         await database.SortedSetRemoveAsync(ShardKeyOf(userId), userId).ConfigureAwait(false);
     }
 
-    private async Task<RedisResult> EvaluateAsync(RedisScript script, RedisKey[] keys, RedisValue[] values)
-    {
-        var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        return await script.EvaluateAsync(database, keys, values).ConfigureAwait(false);
-    }
+    // All of them may run twice: what is entered is there, what is removed is not, and who was evicted stays among those to be looked after.
+    private Task<RedisResult> EvaluateAsync(RedisScript script, RedisKey[] keys, RedisValue[] values) =>
+        Failover.RepeatAsync(connection, database => script.EvaluateAsync(database, keys, values));
 
     /// <summary>Sends writes that no request waits for. One that is lost is made again at the next heartbeat.</summary>
     public async Task SendAsync(params Task[] writes)

@@ -17,6 +17,13 @@ public abstract class OwnRedisTest : IAsyncDisposable
         return redis;
     }
 
+    protected async Task<SentinelProcesses> SentinelsAsync(params string[] arguments)
+    {
+        var sentinels = await SentinelProcesses.StartAsync(arguments);
+        _servers.Add(sentinels);
+        return sentinels;
+    }
+
     protected RedisProxy ProxyOf(RedisProcess redis)
     {
         var proxy = new RedisProxy(redis.Address);

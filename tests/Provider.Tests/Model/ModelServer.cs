@@ -32,6 +32,9 @@ internal sealed class ModelServer : IAsyncDisposable
             options.KeyPrefix = prefix;
             options.ConnectionMultiplexerFactory = () => Task.FromResult(connection);
             options.LocalCache.SizeLimit = CopiesSize;
+
+            // A lost reply is to be a failure here.
+            options.WaitForFailover = TimeSpan.Zero;
         });
         services.Configure<SessionOptions>(options => options.IdleTimeout = SessionModel.IdleTimeout);
         _services = services.BuildServiceProvider();

@@ -108,7 +108,7 @@ public abstract class CommitFailureTests(RedisServer server) : ServerTest(server
     public async Task What_changes_while_a_commit_fails_is_committed_over_what_it_held(bool clears, string expected)
     {
         using var proxy = new RedisProxy(Server.Address);
-        var site = await StartAsync(redis: proxy.Address);
+        var site = await StartAsync(redis: proxy.Address, options: o => o.WaitForFailover = TimeSpan.Zero);
         var created = await site.Sessions.CreateAsync([new("both", "0"u8.ToArray()), new("stays", "0"u8.ToArray())]);
         var session = Open(site, created.SecretKey);
         await session.LoadAsync();
@@ -139,7 +139,7 @@ public abstract class CommitFailureTests(RedisServer server) : ServerTest(server
     public async Task A_session_that_a_failed_increment_would_have_created_is_created_by_the_next_commit(bool twice)
     {
         using var proxy = new RedisProxy(Server.Address);
-        var site = await StartAsync(redis: proxy.Address);
+        var site = await StartAsync(redis: proxy.Address, options: o => o.WaitForFailover = TimeSpan.Zero);
         await site.Sessions.ExistsAsync(NewSecret());
         var session = Open(site, NewSecret(), isNew: true);
         await FailAsync(proxy, () => session.IncrementAsync("hits"), () =>

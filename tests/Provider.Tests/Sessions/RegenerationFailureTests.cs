@@ -87,6 +87,7 @@ public abstract class RegenerationFailureTests(RedisServer server) : ServerTest(
         var site = await StartAsync(
             Map,
             redis: proxy.Address,
+            options: o => o.WaitForFailover = TimeSpan.Zero,
             addOns: builder =>
             {
                 if (writeBoth)

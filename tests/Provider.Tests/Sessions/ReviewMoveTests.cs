@@ -97,7 +97,7 @@ public abstract class ReviewMoveTests : ServerTest
     public async Task A_session_ended_while_it_moves_does_not_live_on_because_the_command_that_ends_the_new_one_failed()
     {
         using var proxy = new RedisProxy(Server.Address);
-        var site = await StartAsync(Map, redis: proxy.Address);
+        var site = await StartAsync(Map, redis: proxy.Address, options: o => o.WaitForFailover = TimeSpan.Zero);
         var other = await StartAsync(Map);
         var browser = site.NewBrowser();
         await browser.GetAsync("/set/cart/tea");
@@ -280,7 +280,7 @@ public abstract class ReviewMoveTests : ServerTest
     public async Task Destroying_a_session_whose_move_may_have_been_made_leaves_nothing()
     {
         using var proxy = new RedisProxy(Server.Address);
-        var site = await StartAsync(Map, redis: proxy.Address);
+        var site = await StartAsync(Map, redis: proxy.Address, options: o => o.WaitForFailover = TimeSpan.Zero);
         var browser = site.NewBrowser();
         await browser.GetAsync("/set/cart/tea");
         var scripts = 0;

@@ -3,7 +3,7 @@ using StackExchange.Redis;
 
 namespace RedisSessions.Storage.Scripts;
 
-/// <summary>Adds to one field of a session that exists, on the server, so that no increment of any server is lost.</summary>
+/// <summary>Adds to one field of a session that exists, on the server, so that no increment of any server is lost. Sent again, it finds its own version and adds nothing.</summary>
 internal static class IncrementScript
 {
     private static readonly ChangeScript Script = new(
@@ -11,6 +11,7 @@ internal static class IncrementScript
         $$"""
         local expected_created, next_version, name, by = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
         if not version or created ~= expected_created then return 0 end
+        if version == next_version then return {version, created, redis.call('HGET', key, name)} end
         changed(key, next_version)
         redis.call('HINCRBY', key, name, by)
         redis.call('HSET', key, '{{FieldNames.Version}}', next_version)
