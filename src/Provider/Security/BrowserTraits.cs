@@ -15,6 +15,10 @@ internal sealed class BrowserTraits(IOptions<SessionSecurityOptions> options)
     private const string UserAgent = "@bu";
     private const string Fingerprint = "@bf";
 
+    // Browsers of one kind say the same of themselves, with every request.
+    private readonly Memo _digests = new(Digest);
+    private readonly Memo _families = new(static userAgent => Digest(UserAgents.Family(userAgent)));
+
     private SessionSecurityOptions Options => options.Value;
 
     /// <summary>Whether the session notes any trait at all; one from before this was turned on does not.</summary>
@@ -66,8 +70,8 @@ internal sealed class BrowserTraits(IOptions<SessionSecurityOptions> options)
     // A digest: the header may be long, and nobody needs to read it here.
     private string? UserAgentOf(HttpContext context) => Options.UserAgent switch
     {
-        UserAgentBinding.Exact => Digest(context.Request.Headers[HeaderNames.UserAgent].ToString()),
-        UserAgentBinding.Family => Digest(UserAgents.Family(context.Request.Headers[HeaderNames.UserAgent].ToString())),
+        UserAgentBinding.Exact => _digests.Of(context.Request.Headers[HeaderNames.UserAgent].ToString()),
+        UserAgentBinding.Family => _families.Of(context.Request.Headers[HeaderNames.UserAgent].ToString()),
         _ => null,
     };
 
@@ -84,7 +88,7 @@ internal sealed class BrowserTraits(IOptions<SessionSecurityOptions> options)
             text.Append(header).Append(':').Append(context.Request.Headers[header].ToString()).Append('\n');
         }
 
-        return Digest(text.ToString());
+        return _digests.Of(text.ToString());
     }
 
     private static string Digest(string text) => Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(text)).AsSpan(0, 16));
