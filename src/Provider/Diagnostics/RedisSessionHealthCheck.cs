@@ -9,9 +9,9 @@ namespace RedisSessions.Diagnostics;
 
 /// <summary>
 /// Whether sessions can be read and written, and whether they are safe where they are. Unhealthy: no connection, no reply, not
-/// writable, a cluster that does not serve all slots. Degraded: slow, or sessions could be evicted.
+/// writable, a cluster that does not serve all slots. Degraded: slow, sessions could be evicted, or another server cannot read this one's cookies.
 /// </summary>
-internal sealed class RedisSessionHealthCheck(RedisConnection connection, SessionKeys keys) : IHealthCheck
+internal sealed class RedisSessionHealthCheck(RedisConnection connection, SessionKeys keys, KeyRingCheck keyRing) : IHealthCheck
 {
     private const string AllSlots = "16384";
 
@@ -44,6 +44,10 @@ internal sealed class RedisSessionHealthCheck(RedisConnection connection, Sessio
 
             // Each check of each server writes a key of its own, which goes by itself.
             await database.StringSetAsync($"{keys.Prefix}health:{Guid.NewGuid():N}", "", TimeSpan.FromSeconds(10)).WaitAsync(cancellationToken).ConfigureAwait(false);
+            if (!await keyRing.IsSharedAsync(database).WaitAsync(cancellationToken).ConfigureAwait(false))
+            {
+                problems.Add("Another server with this key prefix has other Data Protection keys, so neither reads the other's cookies. Share them, for example with AddRedisSession(...).PersistDataProtectionKeys(), and give both the same SetApplicationName.");
+            }
 
             return problems.Count == 0
                 ? HealthCheckResult.Healthy(data: data)

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using Microsoft.AspNetCore.Http;
+using RedisSessions.Diagnostics;
 using RedisSessions.Redis;
 using RedisSessions.Storage;
 
@@ -129,6 +130,9 @@ internal sealed partial class RedisSession : ISession, IBeforeAgain
             return _state.Stored is { } stored ? DateTimeOffset.FromUnixTimeMilliseconds(stored.CreatedAt) : null;
         }
     }
+
+    /// <summary>A field was read as something that it does not hold.</summary>
+    public void ReportUnreadable(string key, string type) => _store.Logger.ValueUnreadable(_identity.Id, key, type);
 
     /// <summary>How many fields there are.</summary>
     public int FieldCount => _content.Count;

@@ -2,33 +2,51 @@ using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http;
+using RedisSessions.Diagnostics;
+using RedisSessions.Sessions;
 
 namespace RedisSessions.Json;
 
 /// <summary>
 /// Values as JSON, on every session. In a namespace apart, because Microsoft's documentation has applications write extensions of these
 /// names themselves.
+/// <para>
+/// A session outlives a deployment, and its values the class that wrote them. What a class cannot read any more counts as absent, and is logged (event 133) without
+/// its content; it stays where it is until something else is set. On a session of another store, which has no log, it throws <see cref="JsonException"/>.
+/// </para>
 /// </summary>
 public static class SessionJsonExtensions
 {
-    private const string Reflection = "Serializes by reflection. Use the overload that takes a JsonTypeInfo<T>.";
+    internal const string Reflection = "Serializes by reflection. Use the overload that takes a JsonTypeInfo<T>.";
 
-    /// <summary>Reads a value that <c>Set</c> stored as JSON; the type's default if there is none.</summary>
+    /// <summary>Reads a value that <c>Set</c> stored as JSON; the type's default if there is none that can be read.</summary>
     /// <param name="session">The session.</param>
     /// <param name="key">The field.</param>
-    /// <exception cref="JsonException">The field holds something else.</exception>
+    /// <exception cref="JsonException">The field holds something else, and the session is no session of this library.</exception>
     [RequiresUnreferencedCode(Reflection)]
     [RequiresDynamicCode(Reflection)]
-    public static T? Get<T>(this ISession session, string key) =>
-        Bytes(session, key) is { } json ? JsonSerializer.Deserialize<T>(json, JsonSerializerOptions.Web) : default;
+    public static T? Get<T>(this ISession session, string key) => Read(session, key, static json => JsonSerializer.Deserialize<T>(json, JsonSerializerOptions.Web));
 
-    /// <summary>Reads a value that <c>Set</c> stored as JSON, without reflection; the type's default if there is none.</summary>
+    /// <summary>Reads a value that <c>Set</c> stored as JSON, without reflection; the type's default if there is none that can be read.</summary>
     /// <param name="session">The session.</param>
     /// <param name="key">The field.</param>
     /// <param name="type">The type's source-generated metadata.</param>
-    /// <exception cref="JsonException">The field holds something else.</exception>
-    public static T? Get<T>(this ISession session, string key, JsonTypeInfo<T> type) =>
-        Bytes(session, key) is { } json ? JsonSerializer.Deserialize(json, type) : default;
+    /// <exception cref="JsonException">The field holds something else, and the session is no session of this library.</exception>
+    public static T? Get<T>(this ISession session, string key, JsonTypeInfo<T> type)
+    {
+        ArgumentNullException.ThrowIfNull(type);
+        return Read(session, key, json => JsonSerializer.Deserialize(json, type));
+    }
+
+    /// <summary>Reads a value as its definition says; the type's default if there is none that can be read.</summary>
+    /// <param name="session">The session.</param>
+    /// <param name="value">Where the value is, and how former versions of its class are read.</param>
+    /// <exception cref="JsonException">The field holds something else, and the session is no session of this library.</exception>
+    public static T? Get<T>(this ISession session, SessionValue<T> value)
+    {
+        ArgumentNullException.ThrowIfNull(value);
+        return Read(session, value.Key, value.Deserialize);
+    }
 
     /// <summary>Stores a value as UTF-8 JSON (System.Text.Json, web defaults); <see langword="null"/> is stored as JSON null.</summary>
     /// <param name="session">The session.</param>
@@ -53,9 +71,34 @@ public static class SessionJsonExtensions
         session.Set(key, JsonSerializer.SerializeToUtf8Bytes(value, type));
     }
 
-    private static byte[]? Bytes(ISession session, string key)
+    /// <summary>Stores a value as its definition says.</summary>
+    /// <param name="session">The session.</param>
+    /// <param name="definition">Where the value goes, and in which version of its class.</param>
+    /// <param name="value">The value.</param>
+    public static void Set<T>(this ISession session, SessionValue<T> definition, T value)
     {
         ArgumentNullException.ThrowIfNull(session);
-        return session.TryGetValue(key, out var value) ? value : null;
+        ArgumentNullException.ThrowIfNull(definition);
+        session.Set(definition.Key, definition.Serialize(value));
+    }
+
+    private static T? Read<T>(ISession session, string key, Func<byte[], T?> deserialize)
+    {
+        ArgumentNullException.ThrowIfNull(session);
+        if (!session.TryGetValue(key, out var stored))
+        {
+            return default;
+        }
+
+        try
+        {
+            return deserialize(stored);
+        }
+        catch (JsonException) when (session is RedisSession ours)
+        {
+            // Not the exception: where it failed may be in what the user typed.
+            ours.ReportUnreadable(key, typeof(T).Name);
+            return default;
+        }
     }
 }

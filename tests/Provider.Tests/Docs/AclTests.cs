@@ -1,6 +1,8 @@
 using System.Net;
 using System.Text.RegularExpressions;
+using Microsoft.AspNetCore.DataProtection;
 using Microsoft.Extensions.Caching.Distributed;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Logging;
 using RedisSessions.Lifecycle;
@@ -410,6 +412,23 @@ public abstract partial class AclTests(RedisServer server) : AnalyticsTest(serve
         var report = await site.Services.GetRequiredService<HealthCheckService>().CheckHealthAsync();
         Assert.All(report.Entries.Values, entry => Assert.Null(entry.Exception));
         Assert.Equal(HealthStatus.Healthy, report.Status);
+        await NothingWasRefusedAsync();
+    }
+
+    [Fact]
+    public async Task Keys_of_Data_Protection()
+    {
+        var site = await StartAsUserAsync(
+            await CreateUserAsync("Data Protection keys"),
+            builder => builder.PersistDataProtectionKeys(),
+            services: services =>
+            {
+                services.RemoveAll<IDataProtectionProvider>();
+                services.AddDataProtection();
+            });
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/a/1");
+        Assert.Equal("1", await browser.GetAsync("/get/a"));
         await NothingWasRefusedAsync();
     }
 
