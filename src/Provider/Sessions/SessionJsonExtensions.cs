@@ -2,7 +2,6 @@ using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http;
-using RedisSessions.Diagnostics;
 using RedisSessions.Sessions;
 
 namespace RedisSessions.Json;
