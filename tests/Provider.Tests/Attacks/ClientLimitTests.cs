@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Security.Claims;
 using Microsoft.Extensions.Logging;
 
 namespace RedisSessions.Tests.Attacks;
@@ -30,6 +32,63 @@ public sealed class ClientLimitTests(InProcessGarnet server) : AttackTest(server
             BearerHandler.Use(client, user);
             await client.GetAsync("/api/set/a/1");
         }
+    }
+
+    /// <summary>Whatever claims say who it is; and what the counter is called does not say it.</summary>
+    [Fact]
+    public async Task Every_authenticated_user_has_an_allowance_of_its_own()
+    {
+        const string Here = "https://idp.example", There = "https://other.example";
+        Claim[][] users =
+        [
+            [Id("1", Here)], [Id("1", There)], [Id("2", Here)], [Id("3", Here), new("sub", "2", null, Here)], [new("sub", "4", null, Here)], [new("sub", "5", null, Here)],
+            [new(ClaimTypes.Name, "x")], [new(ClaimTypes.Name, "y")], [Id("6", Here), new(ClaimTypes.Name, "z")], [Id("7", Here), new(ClaimTypes.Name, "z")],
+        ];
+        StopClock();
+        var site = await StartAttackedAsync(
+            addOns: builder => builder.AddSecurity(o => o.MaxCreationsPerMinute = 2),
+            afterSession: app => app.Use((context, next) =>
+            {
+                context.User = new ClaimsPrincipal(new ClaimsIdentity(users[int.Parse(context.Request.Headers["X-User"].ToString(), CultureInfo.InvariantCulture)], "test"));
+                return next(context);
+            }));
+        for (var i = 0; i < 2; i++)
+        {
+            await SetAsync();
+        }
+
+        Assert.Equal(2 * users.Length, await SessionsAsync());
+        Assert.DoesNotContain(Events.All, e => e.Kind == SessionSecurityEventKind.LimitReached);
+        await SetAsync();
+        await SetAsync();
+        Assert.Equal(2 * users.Length, await SessionsAsync());
+        Assert.Equal(users.Length, Events.All.Count(e => e.Kind == SessionSecurityEventKind.LimitReached));
+        Assert.All(await KeysAsync("rate:*"), key => Assert.Matches("rate:{user [0-9A-F]{32}}:", key));
+
+        static Claim Id(string id, string issuer) => new(ClaimTypes.NameIdentifier, id, null, issuer);
+
+        async Task SetAsync()
+        {
+            for (var user = 0; user < users.Length; user++)
+            {
+                var client = From(site, "192.0.2.66");
+                client.Headers["X-User"] = user.ToString(CultureInfo.InvariantCulture);
+                await client.GetAsync("/set/a/1");
+            }
+        }
+    }
+
+    [Fact]
+    public async Task An_allowance_of_zero_is_no_limit_and_counts_nothing()
+    {
+        var site = await StartAttackedAsync(security: o => o.MaxCreationsPerMinute = 0);
+        for (var i = 0; i < 4; i++)
+        {
+            await From(site, "192.0.2.66").GetAsync("/set/a/1");
+        }
+
+        Assert.Equal(4, await SessionsAsync());
+        Assert.Empty(await KeysAsync("rate:*"));
     }
 
     /// <summary>A commit that is refused says so once, leaves what is there, and the browser goes on with it.</summary>
@@ -80,6 +139,7 @@ public sealed class ClientLimitTests(InProcessGarnet server) : AttackTest(server
             });
         });
         site.TakeOver(browser);
+        await browser.GetAsync("/set/c/0987654321");
         await browser.GetAsync("/remove/a");
         await browser.GetAsync("/set/c/1");
         Assert.Equal("b,c", await browser.GetAsync("/keys"));

@@ -37,6 +37,32 @@ public abstract class CreationLimitTests(RedisServer server) : AttackTest(server
         Assert.Equal("tea", await victim.GetAsync("/get/cart"));
     }
 
+    /// <summary>Nor where a sign-in has no id, or an id and no ticket.</summary>
+    [Theory]
+    [InlineData("/login/ada")]
+    [InlineData("/bind/ada")]
+    public async Task Whatever_makes_a_session_somebodys_is_no_robots(string signIn)
+    {
+        StopClock();
+        var site = await StartAttackedAsync(
+            o => o.UserIdOf = _ => null,
+            o => o.MaxCreationsPerMinute = 3,
+            map: app =>
+            {
+                CookieSite.Map(app);
+                app.MapGet("/bind/{user}", async (HttpContext context, string user) =>
+                {
+                    await context.Session.BindUserAsync(user);
+                    return context.Session.Id;
+                });
+            });
+        await FillBucketAsync(site, 3);
+        var victim = From(site, Neighbour);
+        Assert.True(await site.Sessions.ExistsAsync(await victim.GetAsync(signIn)));
+        await victim.GetAsync("/set/cart/tea");
+        Assert.Equal("tea", await victim.GetAsync("/get/cart"));
+    }
+
     /// <summary>Finding 7. What the index holds exists, so that nothing that does not exist can push out what does.</summary>
     [Fact]
     public async Task Sign_ins_past_the_limit_leave_no_entry_without_a_session()

@@ -26,10 +26,29 @@ public sealed class CredentialChangeTests(InProcessGarnet server) : AttackTest(s
         var (stolen, mixed) = (site.NewBrowser(), site.NewBrowser());
         await stolen.GetAsync("/login/ada");
         await mixed.GetAsync("/login/grace");
+        var graces = await mixed.GetAsync("/id");
         BearerHandler.Use(mixed, "ada");
         await mixed.GetAsync("/api/password");
         mixed.Headers.Remove("Authorization");
         Assert.Equal("", await stolen.GetAsync("/whoami"));
         Assert.Equal("grace", await mixed.GetAsync("/whoami"));
+        Assert.Equal(graces, await mixed.GetAsync("/id"));
+    }
+
+    /// <summary>Where the application says by itself whose the session is, and no scheme does.</summary>
+    [Fact]
+    public async Task Where_no_scheme_says_who_it_is_the_session_does()
+    {
+        var site = await StartAttackedAsync(map: app =>
+        {
+            CookieSite.Map(app);
+            app.MapGet("/bind/{user}", (HttpContext context, string user) => context.Session.BindUserAsync(user));
+        });
+        var (here, there) = (site.NewBrowser(), site.NewBrowser());
+        await here.GetAsync("/bind/ada");
+        await there.GetAsync("/bind/ada");
+        Assert.Equal("1", await here.GetAsync("/password"));
+        Assert.Equal("ada", await here.GetAsync("/owner"));
+        Assert.Equal("", await there.GetAsync("/owner"));
     }
 }

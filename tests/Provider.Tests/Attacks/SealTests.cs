@@ -82,6 +82,26 @@ public abstract class SealTests(RedisServer server) : AttackTest(server)
         Assert.Equal("sent", await browser.GetAsync("/transfer"));
     }
 
+    /// <summary>What was never sealed with the rest counts as absent, and the rest is as whole as before.</summary>
+    [Fact]
+    public async Task What_is_planted_beside_the_rest_is_never_read()
+    {
+        var site = await StartSealedAsync();
+        var browser = site.NewBrowser();
+        var key = KeyOf(await browser.GetAsync("/login/ada"));
+        await browser.GetAsync("/set/cart/tea");
+        var other = site.NewBrowser();
+        await other.GetAsync("/set/role/admin");
+        var database = await DatabaseAsync();
+        await database.HashSetAsync(key, [new("clear", "admin"), new("role", await database.HashGetAsync(KeyOf(await other.GetAsync("/id")), "role"))]);
+        Events.Clear();
+        await OnAnotherServerAsync(browser);
+        Assert.Equal("cart", await browser.GetAsync("/keys"));
+        Assert.Equal("ada", await browser.GetAsync("/whoami"));
+        Assert.Contains(Events.All, e => e is { Kind: SessionSecurityEventKind.DecryptionFailed, Detail: "field clear" });
+        Assert.Contains(Events.All, e => e is { Kind: SessionSecurityEventKind.DecryptionFailed, Detail: "field role" });
+    }
+
     [Fact]
     public async Task Another_sessions_metadata_pair_it_with_nobodys_ticket()
     {

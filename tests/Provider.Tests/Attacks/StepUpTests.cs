@@ -1,5 +1,8 @@
 using System.Net;
+using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.Cookies;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Authorization.Policy;
 
 namespace RedisSessions.Tests.Attacks;
 
@@ -55,5 +58,46 @@ public sealed class StepUpTests(InProcessGarnet server) : AttackTest(server)
         clock.Advance(TimeSpan.FromMinutes(6));
         using var response = await browser.SendAsync(HttpMethod.Get, "/audit");
         Assert.StartsWith("/Account/AccessDenied", response.Headers.Location!.PathAndQuery, StringComparison.Ordinal);
+        Assert.Single(Events.All, e => e.Kind == SessionSecurityEventKind.StepUpRefused);
     }
+
+    /// <summary>However often the add-on is added, and whatever evaluators the application has had before its last.</summary>
+    [Fact]
+    public async Task The_applications_evaluator_is_asked_once_and_the_refusal_told_once()
+    {
+        var clock = StopClock();
+        var asked = 0;
+        var site = await StartAttackedAsync(
+            services: services =>
+            {
+                CookieSite.AddServices(services);
+                services.AddSingleton<IPolicyEvaluator>(provider => throw new InvalidOperationException("Replaced by a later one."));
+                services.AddSingleton<IPolicyEvaluator>(provider => new CountingEvaluator(provider.GetRequiredService<IAuthorizationService>(), () => asked++));
+            },
+            addOns: builder => builder.AddUserIndex().AddSecurity().AddSecurity());
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/login/ada");
+        Assert.Equal("sent", await browser.GetAsync("/transfer"));
+        clock.Advance(TimeSpan.FromMinutes(6));
+        asked = 0;
+        using var refused = await browser.SendAsync(HttpMethod.Get, "/transfer");
+        Assert.StartsWith("/Account/Login", refused.Headers.Location!.PathAndQuery, StringComparison.Ordinal);
+        Assert.Equal(1, asked);
+        Assert.Single(Events.All, e => e.Kind == SessionSecurityEventKind.StepUpRefused);
+    }
+
+    private sealed class CountingEvaluator(IAuthorizationService authorization, Action asked) : PolicyEvaluator(authorization)
+    {
+        public override Task<PolicyAuthorizationResult> AuthorizeAsync(AuthorizationPolicy policy, AuthenticateResult authenticationResult, HttpContext context, object? resource)
+        {
+            asked();
+            return base.AuthorizeAsync(policy, authenticationResult, context, resource);
+        }
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(-1)]
+    public void A_sign_in_cannot_be_more_recent_than_now(int minutes) =>
+        Assert.Throws<ArgumentOutOfRangeException>(() => new RequireRecentSignInAttribute(minutes));
 }

@@ -70,6 +70,26 @@ public sealed partial class DashboardTests(InProcessGarnet server) : AttackTest(
     }
 
     [Fact]
+    public async Task The_last_two_hundred_security_events_are_shown_the_newest_first()
+    {
+        var site = await StartDashboardAsync();
+        var root = await OperatorAsync(site);
+        for (var i = 0; i < 201; i++)
+        {
+            foreach (var sink in site.Services.GetServices<ISessionSecurityEvents>())
+            {
+                sink.Report(new SessionSecurityEvent(SessionSecurityEventKind.Suspicious, null, $"user-{i:000}", null));
+            }
+        }
+
+        var shown = Reported().Matches(await root.GetAsync($"{Dashboard}/events")).Select(match => match.Value).Distinct().ToArray();
+        Assert.Equal(Enumerable.Range(1, 200).Reverse().Select(i => $"user-{i:000}"), shown);
+    }
+
+    [GeneratedRegex("user-[0-9]{3}")]
+    private static partial Regex Reported();
+
+    [Fact]
     public async Task Without_antiforgery_the_site_does_not_start()
     {
         var exception = await Assert.ThrowsAsync<InvalidOperationException>(() => StartDashboardAsync(services: services =>

@@ -167,6 +167,21 @@ public sealed class DataKeysTests
         }
     }
 
+    [Fact]
+    public void A_text_of_many_parts_is_all_of_them()
+    {
+        using var text = new PooledText();
+        var expected = new List<byte>();
+        for (var part = 0; part < 20; part++)
+        {
+            var content = new string((char)('a' + part), 5_000);
+            text.AddText(content);
+            expected.AddRange([.. BitConverter.GetBytes(5_000L), .. System.Text.Encoding.UTF8.GetBytes(content)]);
+        }
+
+        Assert.Equal(expected.ToArray(), text.Written.ToArray());
+    }
+
     [Theory]
     [InlineData(20_000)]
     [InlineData(3_000_000)]

@@ -114,6 +114,17 @@ public abstract class EncryptionTests(RedisServer server) : ServerTest(server)
     }
 
     [Fact]
+    public async Task An_empty_value_is_a_value()
+    {
+        var (site, secret) = (await StartEncryptedAsync(), NewSecret());
+        var session = Open(site, secret, isNew: true);
+        session.Set("empty", []);
+        await session.CommitAsync();
+        Assert.Empty(Open(await StartEncryptedAsync(), secret).Get("empty")!);
+        Assert.DoesNotContain(site.Log.Ours, entry => entry.Id.Name == "SecurityDecryptionFailed");
+    }
+
+    [Fact]
     public async Task A_forged_hash_yields_nothing_to_somebody_without_the_keys()
     {
         var site = await StartEncryptedAsync();

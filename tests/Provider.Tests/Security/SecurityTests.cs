@@ -140,6 +140,38 @@ public abstract class SecurityTests(RedisServer server) : ServerTest(server)
         Assert.Contains(_events.All, e => e.Kind == SessionSecurityEventKind.DestroyedByValidation && e.SessionId == id);
     }
 
+    /// <summary>Whichever trait is looked at.</summary>
+    [Theory]
+    [InlineData("address")]
+    [InlineData("user agent")]
+    [InlineData("fingerprint")]
+    public async Task A_session_from_before_is_bound_by_its_next_change_and_never_anew(string trait)
+    {
+        var before = await StartAsync(SignInSite.Map, services: SignInSite.AddServices);
+        var owner = From(before, "192.0.2.1");
+        await owner.GetAsync("/set/a/1");
+        var site = await StartSecureAsync(o =>
+        {
+            o.Address = trait == "address" ? AddressBinding.Exact : AddressBinding.Off;
+            o.UserAgent = trait == "user agent" ? UserAgentBinding.Family : UserAgentBinding.Off;
+            o.Fingerprint = trait == "fingerprint";
+            (o.AddressAction, o.UserAgentAction, o.FingerprintAction) = (BindingAction.Log, BindingAction.Log, BindingAction.Log);
+        });
+        site.TakeOver(owner);
+        var stranger = Stolen(owner, "198.51.100.1", Chrome);
+        Assert.Equal("1", await stranger.GetAsync("/get/a"));
+        Assert.Empty(Mismatches());
+        await owner.GetAsync("/set/b/2");
+        await stranger.GetAsync("/set/c/3");
+        Assert.Equal([trait], Mismatches());
+        Assert.Equal("3", await owner.GetAsync("/get/c"));
+        Assert.Equal([trait], Mismatches());
+        Assert.Equal("3", await stranger.GetAsync("/get/c"));
+        Assert.Equal([trait, trait], Mismatches());
+
+        string?[] Mismatches() => [.. _events.All.Where(e => e.Kind == SessionSecurityEventKind.Mismatch).Select(e => e.Detail)];
+    }
+
     [Fact]
     public async Task A_mismatch_may_only_be_reported_or_be_overruled()
     {
