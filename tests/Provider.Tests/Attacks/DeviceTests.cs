@@ -242,6 +242,8 @@ public abstract class DeviceTests(RedisServer server) : AttackTest(server)
         var (first, second) = (await StartRememberingAsync(), await StartRememberingAsync());
         await Task.WhenAll(Enumerable.Range(0, 8).Select(i => From(i % 2 == 0 ? first : second, "203.0.113.7").GetAsync("/login/ada")));
         Assert.True(Assert.Single(NewDevices()).IsFirstDevice);
+        var moment = Assert.Single(await KeysAsync("*:device:*"));
+        Assert.InRange((await (await DatabaseAsync()).KeyTimeToLiveAsync(moment))!.Value, TimeSpan.FromSeconds(5.1), TimeSpan.FromSeconds(10));
         Assert.Equal(8, Events.All.Count(e => e.Kind == SessionSecurityEventKind.SignedIn));
         Events.Clear();
         await Task.WhenAll(From(first, "203.0.113.7", Chrome).GetAsync("/login/ada"), From(second, "203.0.113.8").GetAsync("/login/ada"));

@@ -12,6 +12,21 @@ public sealed class ReplacedTests(InProcessGarnet server) : AttackTest(server)
 {
     private const int SecretBits = 128;
 
+    /// <summary>Two browsers whose secrets differ anywhere have two sessions.</summary>
+    [Fact]
+    public async Task A_sessions_id_follows_from_its_whole_secret()
+    {
+        var site = await StartAsync();
+        var secret = NewSecret();
+        var ids = new HashSet<string> { Open(site, secret).Id };
+        for (var place = 0; place < secret.Length; place++)
+        {
+            ids.Add(Open(site, $"{secret[..place]}{(secret[place] == '0' ? '1' : '0')}{secret[(place + 1)..]}").Id);
+        }
+
+        Assert.Equal(1 + secret.Length, ids.Count);
+    }
+
     /// <summary>
     /// Fewer random bits show as collisions, as bits that do not change, or as bits that are sums of others: over 4,096 secrets the
     /// first finds up to about 22 bits however they are spread, the others find any number that is copied or repeated.

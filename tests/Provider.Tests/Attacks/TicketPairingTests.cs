@@ -39,6 +39,30 @@ public sealed class TicketPairingTests(InProcessGarnet server) : AttackTest(serv
         Assert.Equal(0, await Users(healthy).CountAsync("ada"));
     }
 
+    /// <summary>Nobody guesses a sign-in's number, nor finds another ticket of the same.</summary>
+    [Fact]
+    public async Task A_sign_ins_number_has_128_bits()
+    {
+        var before = await StartAsync(SignInSite.Map, services: SignInSite.AddServices);
+        var browser = before.NewBrowser();
+        await browser.GetAsync("/login/ada");
+        var site = await StartAttackedAsync();
+        site.TakeOver(browser);
+        Assert.Equal("ada", await browser.GetAsync("/whoami"));
+        Assert.Matches("signin:{[0-9a-f]{32}}$", Assert.Single(await KeysAsync("signin:*")));
+        var numbers = new HashSet<string?>();
+        for (var i = 0; i < 20; i++)
+        {
+            numbers.Add(await (await DatabaseAsync()).HashGetAsync(KeyOf(await site.NewBrowser().GetAsync("/login/ada")), "@n"));
+        }
+
+        Assert.All(numbers, number => Assert.Matches("^[0-9a-f]{32}$", number));
+        Assert.Equal(20, numbers.Count);
+
+        // Not a short one that was made longer: every place varies.
+        Assert.All(Enumerable.Range(0, 32), place => Assert.True(numbers.Select(number => number![place]).Distinct().Count() > 1));
+    }
+
     /// <summary>Finding 2. The old ticket says what the user was then.</summary>
     [Theory]
     [InlineData(false)]

@@ -38,10 +38,10 @@ public sealed class TicketStoreTests(InProcessGarnet server) : AttackTest(server
         TwoSchemeSite.Map(app);
 
         // As OpenID Connect with SaveTokens.
-        app.MapGet("/tokens/{user}", async (HttpContext context, string user) =>
+        app.MapGet("/tokens/{user}/{length:int?}", async (HttpContext context, string user, int? length) =>
         {
             var properties = new AuthenticationProperties();
-            properties.StoreTokens([new AuthenticationToken { Name = "access_token", Value = Token }]);
+            properties.StoreTokens([new AuthenticationToken { Name = "access_token", Value = Token[..(length ?? Token.Length)] }]);
             await context.SignInAsync(SignInSite.PrincipalOf(user), properties);
         });
         app.MapGet("/token", async (HttpContext context) => (await context.GetTokenAsync("access_token"))?.Length ?? 0);
@@ -263,11 +263,11 @@ public sealed class TicketStoreTests(InProcessGarnet server) : AttackTest(server
         Assert.Equal("", await browser.GetAsync("/whoami"));
         Assert.Contains(SignInSite.AuthCookie, browser.Cookies.Keys);
 
-        // Nor is one who signs in now, if the ticket fits into the cookie.
+        // Nor is one who signs in now, if the ticket fits into the cookie: 8,000 bytes of it.
         var late = site.NewBrowser();
         await StatusAsync(late, "/login/eve");
-        var large = site.NewBrowser();
-        Assert.NotEqual(System.Net.HttpStatusCode.OK, (await large.TryAsync("/tokens/eve")).Status);
+        Assert.Equal(System.Net.HttpStatusCode.OK, (await site.NewBrowser().TryAsync("/tokens/eve/7000")).Status);
+        Assert.NotEqual(System.Net.HttpStatusCode.OK, (await site.NewBrowser().TryAsync("/tokens/eve/8000")).Status);
         gate.Open();
         healthy.TakeOver(browser);
         healthy.TakeOver(late);

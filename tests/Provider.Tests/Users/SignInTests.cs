@@ -50,6 +50,21 @@ public abstract class SignInTests(RedisServer server) : SignInTest(server)
         Assert.Single(await Users(site).ListAsync("ada"));
     }
 
+    /// <summary>A hostile header fills nothing, and one of any length that browsers have is kept whole.</summary>
+    [Theory]
+    [InlineData(256, 256)]
+    [InlineData(257, 256)]
+    [InlineData(5_000, 256)]
+    public async Task Of_a_user_agent_no_more_is_kept_than_a_browser_says(int said, int kept)
+    {
+        var site = await StartSignInSiteAsync();
+        var browser = site.NewBrowser();
+        browser.Headers["User-Agent"] = new string('x', said);
+        await browser.GetAsync("/login/ada");
+        var session = Assert.Single(await Users(site).ListAsync("ada"));
+        Assert.Equal((kept, kept), (session.SignInUserAgent!.Length, session.UserAgent!.Length));
+    }
+
     [Fact]
     public async Task Another_users_data_is_not_carried_over()
     {

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Time.Testing;
+using StackExchange.Redis;
 
 namespace RedisSessions.Tests.Users;
 
@@ -68,6 +69,34 @@ public abstract class UserIndexTests(RedisServer server) : SignInTest(server)
         Assert.InRange(await LeftAsync("user:{ada}:revoked"), TimeSpan.FromDays(90), TimeSpan.FromDays(90.1));
 
         async Task<TimeSpan> LeftAsync(string key) => (await db.KeyTimeToLiveAsync(Fleet.Prefix + key))!.Value;
+    }
+
+    /// <summary>However many sessions have gone, no reader waits for all of them: a thousand a call, and the next goes on.</summary>
+    [Fact]
+    public async Task A_reader_looks_after_a_thousand_entries_that_are_past_their_time()
+    {
+        var site = await StartSignInSiteAsync();
+        await site.NewBrowser().GetAsync("/login/ada");
+        var db = await DatabaseAsync();
+        string[] gone = [.. Enumerable.Range(0, 1_500).Select(_ => Guid.NewGuid().ToString())];
+        await db.SortedSetAddAsync($"{Fleet.Prefix}user:{{ada}}", [.. gone.Select(id => new SortedSetEntry(id, 1))]);
+        await db.SortedSetAddAsync($"{Fleet.Prefix}user:{{ada}}:over", [.. gone.Select(id => new SortedSetEntry(id, 1))]);
+        Assert.Equal(501, await Users(site).CountAsync("ada"));
+        Assert.Equal(1, await Users(site).CountAsync("ada"));
+    }
+
+    /// <summary>A key that is over at once would take along whose hash is still to be looked at.</summary>
+    [Fact]
+    public async Task The_keys_of_a_users_short_sessions_stay_for_a_minute()
+    {
+        var site = await StartSignInSiteAsync(
+            o => o.RefreshInterval = TimeSpan.FromSeconds(1),
+            services: services => services.AddSession(o => o.IdleTimeout = TimeSpan.FromSeconds(10)));
+        await site.NewBrowser().GetAsync("/login/ada");
+        foreach (var key in new[] { "user:{ada}", "user:{ada}:over" })
+        {
+            Assert.InRange((await (await DatabaseAsync()).KeyTimeToLiveAsync(Fleet.Prefix + key))!.Value, TimeSpan.FromSeconds(50), TimeSpan.FromSeconds(60));
+        }
     }
 
     [Fact]
