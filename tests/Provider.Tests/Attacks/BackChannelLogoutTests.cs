@@ -132,6 +132,27 @@ public sealed class BackChannelLogoutTests(InProcessGarnet server) : AttackTest(
         await SignedInAsync(site, "/idp/ada/s4");
     }
 
+    /// <summary>What a session and a user are called, and by which provider, is never taken for one another.</summary>
+    [Theory]
+    [InlineData(Issuer, "s1", null, "ada")]
+    [InlineData(Issuer, null, "s1", "s1")]
+    [InlineData("https://idq.example", "s1", null, "")]
+    [InlineData("https://idp.exampl", "es1", null, "")]
+    [InlineData("https://idp.examples", "1", null, "")]
+    public async Task A_logout_names_just_one_session_or_user_of_one_provider(string issuer, string? sid, string? sub, string ended)
+    {
+        var clock = StopClock();
+        var site = await StartFederatedAsync();
+        Dictionary<string, Browser> browsers = new() { ["ada"] = await SignedInAsync(site, "/idp/ada/s1"), ["s1"] = await SignedInAsync(site, "/idp/s1/s2") };
+        clock.Advance(TimeSpan.FromSeconds(1));
+        var logout = new ProviderLogout { Issuer = issuer, SessionId = sid, Subject = sub, TokenId = "t", ExpiresAt = clock.GetUtcNow().AddMinutes(1) };
+        Assert.Equal(ended.Length == 0 ? 0 : 1, await site.Services.GetRequiredService<IProviderSessions>().EndAsync(logout, CancellationToken.None));
+        foreach (var (user, browser) in browsers)
+        {
+            Assert.Equal(user == ended ? "" : user, await browser.GetAsync("/whoami"));
+        }
+    }
+
     /// <summary>The answer of the provider's sign-in page was on its way while its session ended.</summary>
     [Fact]
     public async Task A_sign_in_of_a_session_that_has_ended_is_none()

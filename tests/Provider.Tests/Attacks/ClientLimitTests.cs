@@ -137,12 +137,52 @@ public sealed class ClientLimitTests(InProcessGarnet server) : AttackTest(server
                 context.Session.Remove(key);
                 await sessions.SetFieldAsync(context.Session.Id, "b", [1]);
             });
+            app.MapGet("/replace/{key}", async (HttpContext context, ISessionRepository sessions, string key) =>
+            {
+                context.Session.SetString(key, "abcdefghij");
+                await sessions.SetFieldAsync(context.Session.Id, "b", "abcdefghij"u8.ToArray());
+            });
         });
         site.TakeOver(browser);
+
+        // As large as it was, alone and beside what another request commits.
         await browser.GetAsync("/set/c/0987654321");
+        await browser.GetAsync("/replace/c");
         await browser.GetAsync("/remove/a");
         await browser.GetAsync("/set/c/1");
         Assert.Equal("b,c", await browser.GetAsync("/keys"));
+    }
+
+    /// <summary>Two fields of 11 bytes, and no more; whatever they are called, and whoever else commits meanwhile.</summary>
+    [Theory]
+    [InlineData("b", "a", true)]
+    [InlineData("a", "a", true)]
+    [InlineData("b", "c", false)]
+    [InlineData("@", "c", false)]
+    [InlineData("b", "@", false)]
+    public async Task A_session_is_filled_to_its_bound_and_not_beyond(string own, string others, bool fits)
+    {
+        var site = await StartAttackedAsync(security: o => (o.MaxFieldCount, o.MaxSessionSize) = (2, 22), map: app =>
+        {
+            CookieSite.Map(app);
+            app.MapGet("/beside", async (HttpContext context, ISessionRepository sessions) =>
+            {
+                context.Session.SetString(own, "1234567890");
+                await sessions.SetFieldAsync(context.Session.Id, others, "0987654321"u8.ToArray());
+            });
+        });
+        var browser = From(site, "192.0.2.1");
+        await browser.GetAsync("/set/a/abcdefghij");
+        if (fits)
+        {
+            await browser.GetAsync("/beside");
+        }
+        else
+        {
+            await Assert.ThrowsAsync<InvalidOperationException>(() => browser.GetAsync("/beside"));
+        }
+
+        Assert.Equal(fits && own == others ? "a" : fits ? "a,b" : others == "@" ? "@,a" : "a,c", await browser.GetAsync("/keys"));
     }
 
     [Fact]

@@ -126,6 +126,25 @@ public sealed class RecentSignInTests(InProcessGarnet server) : AttackTest(serve
         Assert.Equal(HttpStatusCode.Redirect, await StatusAsync(browser, "/transfer"));
     }
 
+    /// <summary>An auth_time that is yet to come, or before the epoch, counts as none: the sign-in was now, and gets old.</summary>
+    [Theory]
+    [InlineData(-60)]
+    [InlineData(100 * 366 * 24 * 60)]
+    public async Task A_time_of_authentication_that_is_none_is_not_gone_by(int minutesAgo)
+    {
+        var clock = StopClock();
+        var site = await StartAttackedAsync(map: app =>
+        {
+            CookieSite.Map(app);
+            OidcSite.Map(app);
+        });
+        var browser = site.NewBrowser();
+        await browser.GetAsync($"/oidc-sso/4711/{minutesAgo}");
+        Assert.Equal("sent", await browser.GetAsync("/transfer"));
+        clock.Advance(NotRecent);
+        Assert.Equal(HttpStatusCode.Redirect, await StatusAsync(browser, "/transfer"));
+    }
+
     /// <summary>To the millisecond; and of a time that is yet to come, as far as servers' clocks differ.</summary>
     [Fact]
     public async Task A_sign_in_is_recent_for_as_long_as_the_page_says()

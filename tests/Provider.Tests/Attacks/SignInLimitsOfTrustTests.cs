@@ -104,6 +104,30 @@ public sealed class SignInLimitsOfTrustTests(InProcessGarnet server) : AttackTes
         }
     }
 
+    /// <summary>Finding 14. However a ticket is spelt it is one; and its claim is gone when no browser has it any more.</summary>
+    [Fact]
+    public async Task An_earlier_ticket_that_is_spelt_in_another_way_is_the_same()
+    {
+        var clock = StopClock();
+        var before = await StartAsync(SignInSite.Map, services: services =>
+        {
+            SignInSite.AddServices(services);
+            services.PostConfigureAll<CookieAuthenticationOptions>(o => o.ExpireTimeSpan = TimeSpan.FromDays(1_000));
+        });
+        var browser = before.NewBrowser();
+        await browser.GetAsync("/login/ada");
+        var (other, ticket) = (browser.Copy(), browser.Cookies[SignInSite.AuthCookie]);
+        Assert.NotEqual(0, ticket.Length % 4);
+        other.SetCookie(SignInSite.AuthCookie, Uri.EscapeDataString(ticket.PadRight((ticket.Length + 3) / 4 * 4, '=')));
+        var site = await StartAttackedAsync();
+        site.TakeOver(browser);
+        site.TakeOver(other);
+        Assert.Equal("ada", await other.GetAsync("/whoami"));
+        clock.Advance(TimeSpan.FromMinutes(2));
+        Assert.Equal("", await browser.GetAsync("/whoami"));
+        Assert.InRange((await (await DatabaseAsync()).KeyTimeToLiveAsync(Assert.Single(await KeysAsync("signin:*"))))!.Value, TimeSpan.FromDays(399), TimeSpan.FromDays(400));
+    }
+
     /// <summary>Finding 14. A server that dies while it binds a ticket does not keep it for long.</summary>
     [Fact]
     public async Task A_claim_under_way_is_held_for_ten_seconds()

@@ -63,6 +63,26 @@ public sealed class SuspiciousActivityTests(InProcessGarnet server) : AttackTest
         Assert.Equal(expected, found.IsSuspicious);
     }
 
+    /// <summary>Two sessions that were used just now.</summary>
+    [Theory]
+    [InlineData("198.51.100.1", 10, true)]
+    [InlineData("192.0.2.2", 10, false)]
+    [InlineData("", 10, false)]
+    [InlineData("198.51.100.1", 0, false)]
+    public async Task Two_sessions_at_once_are_an_impossible_pair_in_two_networks(string other, int window, bool expected)
+    {
+        StopClock();
+        var site = await StartAttackedAsync(security: o => o.ImpossiblePairWindow = TimeSpan.FromSeconds(window));
+        foreach (var address in new[] { "192.0.2.1", other })
+        {
+            // Longer than its life, so that it was used now, as far as can be told.
+            Assert.NotNull(await site.Sessions.ExtendAsync(await From(site, address).GetAsync("/login/ada"), TimeSpan.FromHours(1)));
+        }
+
+        var found = await site.Services.GetRequiredService<ISessionSecurity>().DetectSuspiciousActivityAsync("ada");
+        Assert.Equal(expected ? [SuspiciousReason.ImpossiblePair] : [], found.Findings.Select(finding => finding.Reason));
+    }
+
     /// <summary>As many as an option says are not suspicious, and one more is.</summary>
     [Theory]
     [InlineData(0, true)]

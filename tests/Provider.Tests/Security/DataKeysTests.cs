@@ -105,6 +105,35 @@ public sealed class DataKeysTests
         Assert.Equal(Plain, server.Unprotect(before));
     }
 
+    /// <summary>Of the id and the key that data protection is given, every byte is random.</summary>
+    [Fact]
+    public void A_data_key_has_256_random_bits()
+    {
+        var made = new List<byte[]>();
+        for (var i = 0; i < 100; i++)
+        {
+            using var server = new DataKeys(new Observer(_ring.CreateProtector("test"), made), _clock);
+            Protect(server, Plain);
+        }
+
+        Assert.Equal(100, made.Count);
+        Assert.All(made, key => Assert.Equal(16 + 32, key.Length));
+        Assert.All(Enumerable.Range(16, 32), place => Assert.InRange(made.Select(key => key[place]).Distinct().Count(), 40, 100));
+    }
+
+    private sealed class Observer(IDataProtector inner, List<byte[]> seen) : IDataProtector
+    {
+        public IDataProtector CreateProtector(string purpose) => new Observer(inner.CreateProtector(purpose), seen);
+
+        public byte[] Protect(byte[] plaintext)
+        {
+            seen.Add(plaintext);
+            return inner.Protect(plaintext);
+        }
+
+        public byte[] Unprotect(byte[] protectedData) => inner.Unprotect(protectedData);
+    }
+
     [Fact]
     public void Mark_and_parts_stand_one_behind_the_other()
     {

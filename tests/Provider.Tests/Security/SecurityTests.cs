@@ -162,6 +162,12 @@ public abstract class SecurityTests(RedisServer server) : ServerTest(server)
         Assert.Equal("1", await stranger.GetAsync("/get/a"));
         Assert.Empty(Mismatches());
         await owner.GetAsync("/set/b/2");
+        if (trait != "address")
+        {
+            // A digest, of 128 bits.
+            Assert.Matches("^[0-9A-F]{32}$", await (await DatabaseAsync()).HashGetAsync(KeyOf(await owner.GetAsync("/id")), trait == "fingerprint" ? "@bf" : "@bu"));
+        }
+
         await stranger.GetAsync("/set/c/3");
         Assert.Equal([trait], Mismatches());
         Assert.Equal("3", await owner.GetAsync("/get/c"));
@@ -170,6 +176,20 @@ public abstract class SecurityTests(RedisServer server) : ServerTest(server)
         Assert.Equal([trait, trait], Mismatches());
 
         string?[] Mismatches() => [.. _events.All.Where(e => e.Kind == SessionSecurityEventKind.Mismatch).Select(e => e.Detail)];
+    }
+
+    /// <summary>Whatever two headers say, none of it passes for a third.</summary>
+    [Fact]
+    public async Task A_fingerprint_tells_headers_apart()
+    {
+        var site = await StartSecureAsync(o => (o.Fingerprint, o.UserAgent) = (true, UserAgentBinding.Off));
+        var owner = From(site, "192.0.2.1");
+        (owner.Headers["Accept-Language"], owner.Headers["Accept-Encoding"]) = ("deAccept-Encoding:br", "gzip");
+        await owner.GetAsync("/set/a/1");
+        Assert.Equal("1", await owner.GetAsync("/get/a"));
+        var other = Stolen(owner, "192.0.2.1", Firefox);
+        (other.Headers["Accept-Language"], other.Headers["Accept-Encoding"]) = ("de", "brAccept-Encoding:gzip");
+        Assert.Equal("", await other.GetAsync("/get/a"));
     }
 
     [Fact]

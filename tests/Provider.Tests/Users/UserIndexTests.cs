@@ -85,6 +85,21 @@ public abstract class UserIndexTests(RedisServer server) : SignInTest(server)
         Assert.Equal(1, await Users(site).CountAsync("ada"));
     }
 
+    [Fact]
+    public async Task Users_are_spread_over_the_shards()
+    {
+        var site = await StartSignInSiteAsync(o => o.ActivityShards = 4);
+        for (var i = 0; i < 20; i++)
+        {
+            await site.NewBrowser().GetAsync($"/login/user{i}");
+        }
+
+        var db = await DatabaseAsync();
+        var lengths = await Task.WhenAll(Enumerable.Range(0, 4).Select(shard => db.SortedSetLengthAsync($"{Fleet.Prefix}users:{shard}")));
+        Assert.Equal(20, lengths.Sum());
+        Assert.All(lengths, length => Assert.InRange(length, 1, 12));
+    }
+
     /// <summary>A key that is over at once would take along whose hash is still to be looked at.</summary>
     [Fact]
     public async Task The_keys_of_a_users_short_sessions_stay_for_a_minute()
