@@ -55,6 +55,32 @@ public abstract class SessionLimitTests(RedisServer server) : SignInTest(server)
         Assert.Equal("ada", await third.GetAsync("/whoami"));
     }
 
+    /// <summary>Who signs in once more takes no second place, and makes room for nobody by it.</summary>
+    [Fact]
+    public async Task A_limit_that_was_lowered_holds_with_the_next_sign_in()
+    {
+        var clock = new FakeTimeProvider(DateTimeOffset.UtcNow);
+        Fleet = new Fleet { Clock = clock };
+        var site = await StartSignInSiteAsync(o => o.MaxSessionsPerUser = 3);
+        var browsers = Enumerable.Range(0, 3).Select(_ => site.NewBrowser()).ToArray();
+        foreach (var browser in browsers)
+        {
+            await browser.GetAsync("/login/ada");
+            clock.Advance(TimeSpan.FromSeconds(1));
+        }
+
+        // At the limit, in the browser that has been there longest.
+        await browsers[0].GetAsync("/login/ada");
+        Assert.Equal(3, await Users(site).CountAsync("ada"));
+        Assert.All(await Task.WhenAll(browsers.Select(browser => browser.GetAsync("/whoami"))), user => Assert.Equal("ada", user));
+        clock.Advance(TimeSpan.FromSeconds(1));
+        var strict = await StartSignInSiteAsync(o => o.MaxSessionsPerUser = 2);
+        strict.TakeOver(browsers[1]);
+        await browsers[1].GetAsync("/login/ada");
+        Assert.Equal(["ada", "ada", ""], [await browsers[0].GetAsync("/whoami"), await browsers[1].GetAsync("/whoami"), await browsers[2].GetAsync("/whoami")]);
+        Assert.Equal(2, await Users(site).CountAsync("ada"));
+    }
+
     [Fact]
     public async Task At_the_limit_new_sign_ins_can_be_rejected_but_dead_sessions_do_not_count()
     {

@@ -56,7 +56,7 @@ public abstract class UserIndexTests(RedisServer server) : SignInTest(server)
     [Fact]
     public async Task A_revocation_is_remembered_as_long_as_any_session_may_live_that_it_is_for()
     {
-        var site = await StartSignInSiteAsync(o => o.ActivityRetention = TimeSpan.FromHours(2));
+        var site = await StartSignInSiteAsync(o => (o.ActivityRetention, o.ActivityShards) = (TimeSpan.FromHours(2), 1));
         var db = await DatabaseAsync();
         var browser = site.NewBrowser();
         var id = await browser.GetAsync("/login/ada");
@@ -67,6 +67,20 @@ public abstract class UserIndexTests(RedisServer server) : SignInTest(server)
         await Eventually.TrueAsync(async () => await LeftAsync("user:{ada}:over") > TimeSpan.FromDays(90), what: "the entry lives as long as the session");
         await Users(site).RevokeAllAsync("ada", id);
         Assert.InRange(await LeftAsync("user:{ada}:revoked"), TimeSpan.FromDays(90), TimeSpan.FromDays(90.1));
+        Assert.Equal(["at", id], (await db.HashKeysAsync($"{Fleet.Prefix}user:{{ada}}:revoked")).Select(field => (string)field!).OrderBy(field => field.Length));
+
+        // Who is found by it is found as long; whoever else is active since.
+        Assert.InRange(await LeftAsync("users:0"), TimeSpan.FromDays(90), TimeSpan.FromDays(90.1));
+        await site.NewBrowser().GetAsync("/login/grace");
+        Assert.InRange(await LeftAsync("users:0"), TimeSpan.FromDays(90), TimeSpan.FromDays(90.1));
+
+        // What was spared is not spared for ever, and the keys of what has gone do not stay as long as that would have.
+        await browser.GetAsync("/login/ada");
+        Assert.Equal(RevokeResult.Revoked, await Users(site).RevokeAsync("ada", await browser.GetAsync("/id")));
+        await site.NewBrowser().GetAsync("/login/ada");
+        Assert.InRange(await LeftAsync("user:{ada}:over"), TimeSpan.FromMinutes(20), TimeSpan.FromMinutes(23));
+        await Users(site).RevokeAllAsync("ada");
+        Assert.Equal("at", Assert.Single(await db.HashKeysAsync($"{Fleet.Prefix}user:{{ada}}:revoked")));
 
         async Task<TimeSpan> LeftAsync(string key) => (await db.KeyTimeToLiveAsync(Fleet.Prefix + key))!.Value;
     }
