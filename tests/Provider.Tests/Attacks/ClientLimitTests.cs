@@ -231,6 +231,24 @@ public sealed class ClientLimitTests(InProcessGarnet server) : AttackTest(server
         }
     }
 
+    /// <summary>Nobody asks in how many networks nobody is, nor anybody where that is turned off.</summary>
+    [Theory]
+    [InlineData("/id", 10)]
+    [InlineData("/login/ada", 0)]
+    public async Task A_network_that_nobody_asks_for_is_not_noted(string begin, int window)
+    {
+        StopClock();
+        var site = await StartAttackedAsync(security: o => o.ImpossiblePairWindow = TimeSpan.FromSeconds(window));
+        var browser = From(site, "192.0.2.1");
+        await browser.GetAsync("/set/a/1");
+        var key = KeyOf(await browser.GetAsync(begin));
+        var noted = await (await DatabaseAsync()).HashGetAllAsync(key);
+        browser.Headers["X-Test-Address"] = "198.51.100.1";
+        await browser.GetAsync("/none");
+        Assert.Equal(noted.Single(field => field.Name == "@v").Value, await (await DatabaseAsync()).HashGetAsync(key, "@v"));
+        Assert.DoesNotContain(noted, field => field.Name == "@wn" || field.Name == "@wt" || field.Name == "@wp");
+    }
+
     [Theory]
     [InlineData("Created")]
     [InlineData(" signed in ")]

@@ -222,6 +222,22 @@ public abstract class DeviceTests(RedisServer server) : AttackTest(server)
         Assert.True((await SignInOnNewAsync(browser, "user0")).IsFirstDevice);
     }
 
+    /// <summary>To the second, in the browser as in Redis.</summary>
+    [Fact]
+    public async Task A_device_is_known_for_its_lifetime()
+    {
+        var clock = StopClock(atSecond: true);
+        var site = await StartRememberingAsync(o => o.DeviceLifetime = TimeSpan.FromDays(1));
+        var browser = From(site, "203.0.113.7");
+        var device = await SignInOnNewAsync(browser);
+        clock.Advance(TimeSpan.FromDays(1));
+        await SignInOnKnownAsync(browser);
+        clock.Advance(TimeSpan.FromDays(1) + TimeSpan.FromSeconds(1));
+        browser.Headers["X-Test-Address"] = "203.0.113.8";
+        Assert.NotEqual(device.DeviceId, (await SignInOnNewAsync(browser)).DeviceId);
+        Assert.Equal(1, await (await DatabaseAsync()).SortedSetLengthAsync(DevicesKey("ada")));
+    }
+
     [Fact]
     public async Task A_stolen_device_cookie_signs_nobody_in()
     {

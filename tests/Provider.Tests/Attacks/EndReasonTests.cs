@@ -128,6 +128,7 @@ public abstract class EndReasonTests(RedisServer server) : AttackTest(server)
         Assert.Equal($"{Page} ended=mismatch", await SentToAsync(thief));
         Assert.Equal($"{Page} ended=mismatch", await SentToAsync(browser));
         Assert.Equal("Mismatch", await browser.GetAsync("/why"));
+        Assert.DoesNotContain(Events.All, e => e.Kind == SessionSecurityEventKind.SignedOut);
     }
 
     [Fact]

@@ -37,6 +37,14 @@ public sealed class SignInLimitsOfTrustTests(InProcessGarnet server) : AttackTes
         healthy.TakeOver(revoked);
         Assert.Equal("", await revoked.GetAsync("/whoami"));
         Assert.Empty(await Users(healthy).ListAsync("ada"));
+
+        // With the password it is another sign-in, whatever could not be verified before.
+        gate = new Gate(proxy);
+        slow.TakeOver(browser);
+        Assert.Equal(System.Net.HttpStatusCode.OK, await StatusAsync(browser, "/login/ada"));
+        gate.Open();
+        healthy.TakeOver(browser);
+        Assert.Equal("ada", await browser.GetAsync("/whoami"));
     }
 
     /// <summary>Finding 14. The first to show a ticket from before the library has it; a copy that comes later is worth nothing.</summary>

@@ -56,7 +56,9 @@ public sealed class TicketExpiryTests(InProcessGarnet server) : AttackTest(serve
         await (await DatabaseAsync()).HashSetAsync(key, [new("@e", now), new("@v", 4711)]);
         Assert.Equal("diary", await anonymous.GetAsync("/get/secret"));
         await (await DatabaseAsync()).HashSetAsync(key, [new("@e", now - 1), new("@v", 4712)]);
+        Events.Clear();
         Assert.Equal("", await anonymous.GetAsync("/get/secret"));
+        Assert.Equal(SessionEndReason.Expired, Assert.Single(Events.All, e => e.Kind == SessionSecurityEventKind.SignedOut).EndReason);
         Assert.Equal("", await browser.GetAsync("/whoami"));
     }
 

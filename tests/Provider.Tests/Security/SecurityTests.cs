@@ -175,6 +175,12 @@ public abstract class SecurityTests(RedisServer server) : ServerTest(server)
         Assert.Equal("3", await stranger.GetAsync("/get/c"));
         Assert.Equal([trait, trait], Mismatches());
 
+        // Under another id it is the browser's that has learnt that.
+        await stranger.GetAsync("/regenerate");
+        Assert.Equal([trait, trait, trait], Mismatches());
+        Assert.Equal("3", await stranger.GetAsync("/get/c"));
+        Assert.Equal([trait, trait, trait], Mismatches());
+
         string?[] Mismatches() => [.. _events.All.Where(e => e.Kind == SessionSecurityEventKind.Mismatch).Select(e => e.Detail)];
     }
 
