@@ -32,6 +32,18 @@ public sealed class RedisSessionOptions
     public Func<Task<IConnectionMultiplexer>>? ConnectionMultiplexerFactory { get; set; }
 
     /// <summary>
+    /// The name of a connection string, as in <c>ConnectionStrings:cache</c> of the application's configuration, where .NET Aspire's <c>WithReference(cache)</c> puts it. In place
+    /// of <see cref="Configuration"/>, which must then be unset. Default <see langword="null"/>.
+    /// </summary>
+    public string? ConnectionName { get; set; }
+
+    /// <summary>
+    /// The key of the <see cref="IConnectionMultiplexer"/> in the container, as Aspire's <c>AddKeyedRedisClient(key)</c> registers it. Used where none of the settings above names a
+    /// connection. Default <see langword="null"/>: the one without a key.
+    /// </summary>
+    public object? ServiceKey { get; set; }
+
+    /// <summary>
     /// What every key in Redis begins with. Not empty, and without braces, which decide the cluster slot. Servers with the
     /// same prefix share their sessions. Default <c>session:</c>.
     /// </summary>

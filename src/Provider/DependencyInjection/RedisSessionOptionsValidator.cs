@@ -6,7 +6,7 @@ using StackExchange.Redis;
 namespace RedisSessions;
 
 /// <summary>Says at start-up what is wrong and what to write instead. Never repeats the connection string: it may hold a password.</summary>
-internal sealed class RedisSessionOptionsValidator(IServiceProviderIsService services) : IValidateOptions<RedisSessionOptions>
+internal sealed class RedisSessionOptionsValidator(IServiceProviderIsKeyedService services) : IValidateOptions<RedisSessionOptions>
 {
     public ValidateOptionsResult Validate(string? name, RedisSessionOptions options)
     {
@@ -70,6 +70,12 @@ internal sealed class RedisSessionOptionsValidator(IServiceProviderIsService ser
 
     private void ValidateConnection(RedisSessionOptions options, List<string> errors)
     {
+        if (options.ConnectionName is not null && options.Configuration is null && options.ConfigurationOptions is null && options.ConnectionMultiplexerFactory is null)
+        {
+            errors.Add($"RedisSessionOptions.ConnectionName is \"{options.ConnectionName}\", and the configuration has no such connection string. Write it as ConnectionStrings:{options.ConnectionName}, for example by the environment variable ConnectionStrings__{options.ConnectionName}.");
+            return;
+        }
+
         if (options.ConnectionMultiplexerFactory is not null)
         {
             return;
@@ -89,9 +95,16 @@ internal sealed class RedisSessionOptionsValidator(IServiceProviderIsService ser
                 errors.Add("RedisSessionOptions.Configuration is not a connection string of StackExchange.Redis. Write host:port and then its options, for example \"localhost:6379,password=...,ssl=true\".");
             }
         }
+        else if (options.ServiceKey is { } key)
+        {
+            if (!services.IsKeyedService(typeof(IConnectionMultiplexer), key))
+            {
+                errors.Add($"RedisSessionOptions.ServiceKey is \"{key}\", and the container has no IConnectionMultiplexer with that key. Write, for example, AddKeyedRedisClient(\"{key}\") of Aspire.StackExchange.Redis.");
+            }
+        }
         else if (!services.IsService(typeof(IConnectionMultiplexer)))
         {
-            errors.Add("No Redis connection is configured. Write AddRedisSession(\"localhost:6379\"), set RedisSession:Configuration, set RedisSessionOptions.ConnectionMultiplexerFactory, or register an IConnectionMultiplexer in the container.");
+            errors.Add("No Redis connection is configured. Write AddRedisSession(\"localhost:6379\"), set RedisSession:Configuration, set RedisSessionOptions.ConnectionName, set RedisSessionOptions.ConnectionMultiplexerFactory, or register an IConnectionMultiplexer in the container.");
         }
     }
 }

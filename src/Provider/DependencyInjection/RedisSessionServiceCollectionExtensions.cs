@@ -54,6 +54,7 @@ public static class RedisSessionServiceCollectionExtensions
         services.AddHttpContextAccessor();
 
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IConfigureOptions<RedisSessionOptions>, BindFromConfiguration>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IPostConfigureOptions<RedisSessionOptions>, FindConnectionString>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<RedisSessionOptions>, RedisSessionOptionsValidator>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<SessionOptions>, SessionOptionsValidator>());
         var options = services.AddOptions<RedisSessionOptions>().ValidateOnStart();
@@ -94,6 +95,7 @@ public static class RedisSessionServiceCollectionExtensions
             if (services.GetService<IConfiguration>()?.GetSection(RedisSessionOptions.SectionName) is { } section)
             {
                 options.Configuration = section[nameof(RedisSessionOptions.Configuration)] ?? options.Configuration;
+                options.ConnectionName = section[nameof(RedisSessionOptions.ConnectionName)] ?? options.ConnectionName;
                 options.KeyPrefix = section[nameof(RedisSessionOptions.KeyPrefix)] ?? options.KeyPrefix;
                 options.AbsoluteTimeout = section.GetValue(nameof(RedisSessionOptions.AbsoluteTimeout), options.AbsoluteTimeout);
                 options.SlidePrecision = section.GetValue(nameof(RedisSessionOptions.SlidePrecision), options.SlidePrecision);
@@ -106,6 +108,18 @@ public static class RedisSessionServiceCollectionExtensions
                 options.LocalCache.SizeLimit = cache.GetValue(nameof(LocalCacheOptions.SizeLimit), options.LocalCache.SizeLimit);
                 options.LocalCache.Mode = cache.GetValue(nameof(LocalCacheOptions.Mode), options.LocalCache.Mode);
                 options.LocalCache.MaxLag = cache.GetValue(nameof(LocalCacheOptions.MaxLag), options.LocalCache.MaxLag);
+            }
+        }
+    }
+
+    /// <summary>After all that code and configuration say, so that whoever names the connection last has it.</summary>
+    private sealed class FindConnectionString(IServiceProvider services) : IPostConfigureOptions<RedisSessionOptions>
+    {
+        public void PostConfigure(string? name, RedisSessionOptions options)
+        {
+            if (options.ConnectionName is { } connection)
+            {
+                options.Configuration ??= services.GetService<IConfiguration>()?.GetConnectionString(connection);
             }
         }
     }

@@ -1,3 +1,5 @@
+using System.Net;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using StackExchange.Redis;
 
@@ -62,8 +64,9 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
         else
         {
             // Resolved when first needed: the container may build it with a blocking Connect.
-            _connect = () => Task.FromResult((IConnectionMultiplexer?)services.GetService(typeof(IConnectionMultiplexer))
-                ?? throw new InvalidOperationException("No IConnectionMultiplexer is registered in the container."));
+            _connect = () => Task.FromResult(value.ServiceKey is { } key
+                ? services.GetRequiredKeyedService<IConnectionMultiplexer>(key)
+                : services.GetRequiredService<IConnectionMultiplexer>());
         }
     }
 
@@ -87,6 +90,9 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
 
     /// <summary>How long an operation takes at most without a timer of its own, what is sent again included. Zero where that is not known.</summary>
     public TimeSpan LongestWait => ReplyTimeout is { Ticks: > 0 } reply ? reply + _waitForFailover : TimeSpan.Zero;
+
+    /// <summary>The one server that is talked to; null where there are several, or none yet.</summary>
+    public EndPoint? Server => _connected?.Server;
 
     /// <summary>
     /// Whether Redis is known to be away, without asking it, and not just for a moment. Where the connection was never made, asking also begins to make it
@@ -268,7 +274,7 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
             throw;
         }
 
-        var connected = new Connected(multiplexer, multiplexer.GetDatabase(), ReplyTimeoutOf(multiplexer));
+        var connected = new Connected(multiplexer, multiplexer.GetDatabase(), ReplyTimeoutOf(multiplexer), multiplexer.GetEndPoints() is [var server] ? server : null);
         lock (_lock)
         {
             if (!_disposed)
@@ -345,5 +351,5 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
         }
     }
 
-    private sealed record Connected(IConnectionMultiplexer Multiplexer, IDatabase Database, TimeSpan ReplyTimeout);
+    private sealed record Connected(IConnectionMultiplexer Multiplexer, IDatabase Database, TimeSpan ReplyTimeout, EndPoint? Server);
 }

@@ -54,7 +54,7 @@ internal sealed partial class RedisSession
         }
 
         _failedCommit = null;
-        var measured = Measured.Begin("commit session", _store.Metrics.CommitDuration);
+        var measured = Measured.Begin("commit session", _store.Metrics.CommitDuration, "EVALSHA", _store.Connection);
         Exception? refusal = null;
         try
         {

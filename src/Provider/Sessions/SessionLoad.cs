@@ -56,7 +56,7 @@ internal sealed class SessionLoad
         IsSent = true;
         _store.Copies.TryGet(_identity.Key, out var copy);
         Copy = copy;
-        _measured = Measured.Begin("load session", _store.Metrics.LoadDuration);
+        _measured = Measured.Begin("load session", _store.Metrics.LoadDuration, copy is null ? "HGETALL" : "HGET", _store.Connection);
         try
         {
             if (_store.Connection.Database is { } database)

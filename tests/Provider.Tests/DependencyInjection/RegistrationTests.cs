@@ -54,6 +54,8 @@ public sealed class RegistrationTests(InProcessGarnet garnet)
         { "is not a connection string", o => o.Configuration = "" },
         { "has no endpoint", o => o.ConfigurationOptions = new ConfigurationOptions() },
         { "No Redis connection is configured", o => o.Configuration = null },
+        { "ConnectionStrings__cache", o => (o.Configuration, o.ConnectionName) = (null, "cache") },
+        { "AddKeyedRedisClient(\"cache\")", o => (o.Configuration, o.ServiceKey) = (null, "cache") },
     };
 
     [Theory]
@@ -181,5 +183,38 @@ public sealed class RegistrationTests(InProcessGarnet garnet)
 
         foreign.Set("cart", new { Item = "tea" });
         Assert.Equal("""{"item":"tea"}""", foreign.GetString("cart"));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_connection_string_is_found_by_its_name(bool isNamedByConfiguration)
+    {
+        var settings = new Dictionary<string, string?> { ["ConnectionStrings:cache"] = garnet.Address };
+        if (isNamedByConfiguration)
+        {
+            settings["RedisSession:ConnectionName"] = "cache";
+        }
+
+        var services = NewServices();
+        services.AddSingleton<IConfiguration>(new ConfigurationBuilder().AddInMemoryCollection(settings).Build());
+        services.AddRedisSession(o => o.ConnectionName ??= "cache");
+        await using var provider = services.BuildServiceProvider();
+        Assert.False(await provider.GetRequiredService<ISessionRepository>().ExistsAsync(Guid.NewGuid().ToString()));
+    }
+
+    /// <summary>As Aspire's client registers it; the one without a key is another's, and away.</summary>
+    [Fact]
+    public async Task A_keyed_connection_is_used_and_left_to_the_container()
+    {
+        await using var connection = await ConnectionMultiplexer.ConnectAsync(garnet.Address + RedisServer.Patient);
+        var services = NewServices();
+        services.AddKeyedSingleton<IConnectionMultiplexer>("cache", (_, _) => connection);
+        services.AddSingleton<IConnectionMultiplexer>(_ => throw new InvalidOperationException("The one without a key."));
+        services.AddRedisSession(o => o.ServiceKey = "cache");
+        await using (var provider = services.BuildServiceProvider())
+        {
+            Assert.False(await provider.GetRequiredService<ISessionRepository>().ExistsAsync(Guid.NewGuid().ToString()));
+        }
     }
 }

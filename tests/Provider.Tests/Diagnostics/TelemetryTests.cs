@@ -18,7 +18,7 @@ public sealed class TelemetryTests(InProcessGarnet garnet) : ServerTest(garnet)
         var spans = new List<System.Diagnostics.Activity>();
         var site = await StartAsync(Pages.Map, addOns: builder => builder.AddSecurity().AddAnalytics(o => o.QueueCapacity = 1));
         using var meters = Sdk.CreateMeterProviderBuilder().AddMeter("RedisSessions").AddInMemoryExporter(metrics).Build();
-        using var traces = Sdk.CreateTracerProviderBuilder().AddSource("RedisSessions").AddInMemoryExporter(spans).Build();
+        using var traces = Sdk.CreateTracerProviderBuilder().SetSampler(new AlwaysOnSampler()).AddSource("RedisSessions").AddInMemoryExporter(spans).Build();
 
         var browser = site.NewBrowser();
         foreach (var path in new[] { "/set/a/1", "/get/a", "/get/a", "/regenerate", "/get/a" })
@@ -61,7 +61,34 @@ public sealed class TelemetryTests(InProcessGarnet garnet) : ServerTest(garnet)
         };
         Assert.Equal(documented.OrderBy(pair => pair.Key, StringComparer.Ordinal), seen.OrderBy(pair => pair.Key, StringComparer.Ordinal));
         Assert.Equal(["commit session", "load session"], spans.Select(span => span.OperationName).Distinct().Order());
-        Assert.All(spans, span => Assert.Empty(span.TagObjects));
+        Assert.All(spans, span => Assert.Equal(
+            ["db.operation.name", "db.system.name", "server.address", "server.port"], span.TagObjects.Select(tag => tag.Key).Order(StringComparer.Ordinal)));
+        Assert.All(spans, span => Assert.Equal(Server.Address, $"{span.GetTagItem("server.address")}:{span.GetTagItem("server.port")}"));
+        Assert.All(spans, span => Assert.Equal("redis", span.GetTagItem("db.system.name")));
+        Assert.Equal(["HGET", "HGETALL"], OperationsOf("load session"));
+        Assert.Equal(["EVALSHA"], OperationsOf("commit session"));
+
+        IEnumerable<object?> OperationsOf(string name) =>
+            spans.Where(span => span.OperationName == name).Select(span => span.GetTagItem("db.operation.name")).Distinct().OrderBy(operation => (string)operation!, StringComparer.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_span_says_how_redis_refused()
+    {
+        var spans = new List<System.Diagnostics.Activity>();
+        var site = await StartAsync(Pages.Map);
+        using var traces = Sdk.CreateTracerProviderBuilder().SetSampler(new AlwaysOnSampler()).AddSource("RedisSessions").AddInMemoryExporter(spans).Build();
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/a/1");
+        var key = KeyOf(await browser.GetAsync("/id"));
+        await (await DatabaseAsync()).KeyDeleteAsync(key);
+        await (await DatabaseAsync()).StringSetAsync(key, "somebody else's");
+        await browser.GetAsync("/available");
+
+        traces.ForceFlush();
+        var refused = spans.Last(span => span.OperationName == "load session");
+        Assert.Equal(System.Diagnostics.ActivityStatusCode.Error, refused.Status);
+        Assert.Equal("WRONGTYPE", refused.GetTagItem("db.response.status_code"));
     }
 
     /// <summary>A stored session, opened as a request would.</summary>
