@@ -22,7 +22,9 @@ public static class EmbeddedRedis
         var server = new GarnetServer(["--port", $"{port}", "--bind", "127.0.0.1", "--lua", "true", "--lua-transaction-mode", "true", "-q", "true", "--logger-level", "Error"]);
         server.Start();
         builder.Services.AddSingleton(_ => server); // The container disposes what it made.
-        return $"127.0.0.1:{port}";
+
+        // It shares the site's processors, and its first script waits for the compiler: on a busy machine that takes longer than a Redis may.
+        return $"127.0.0.1:{port},asyncTimeout=20000,syncTimeout=20000";
     }
 
     /// <summary>The site starts also while Redis is away, and is there when Redis is.</summary>

@@ -48,7 +48,7 @@ public sealed partial class SampleSite : IDisposable
         };
         if (redis is not null)
         {
-            start.Environment["ConnectionStrings__Redis"] = redis;
+            start.Environment["ConnectionStrings__Redis"] = redis + RedisServer.Patient;
         }
 
         foreach (var (name, value) in settings)
