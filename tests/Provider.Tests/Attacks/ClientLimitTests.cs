@@ -175,6 +175,8 @@ public sealed class ClientLimitTests(InProcessGarnet server) : AttackTest(server
         await browser.GetAsync("/set/a/abcdefghij");
         if (fits)
         {
+            // And again, when all of it is there.
+            await browser.GetAsync("/beside");
             await browser.GetAsync("/beside");
         }
         else

@@ -231,9 +231,10 @@ public abstract class DeviceTests(RedisServer server) : AttackTest(server)
         var browser = From(site, "203.0.113.7");
         var device = await SignInOnNewAsync(browser);
         clock.Advance(TimeSpan.FromDays(1));
+        browser.Headers["X-Test-Address"] = "203.0.113.8";
         await SignInOnKnownAsync(browser);
         clock.Advance(TimeSpan.FromDays(1) + TimeSpan.FromSeconds(1));
-        browser.Headers["X-Test-Address"] = "203.0.113.8";
+        browser.Headers["X-Test-Address"] = "203.0.113.9";
         Assert.NotEqual(device.DeviceId, (await SignInOnNewAsync(browser)).DeviceId);
         Assert.Equal(1, await (await DatabaseAsync()).SortedSetLengthAsync(DevicesKey("ada")));
     }

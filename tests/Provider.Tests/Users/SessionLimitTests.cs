@@ -71,14 +71,19 @@ public abstract class SessionLimitTests(RedisServer server) : SignInTest(server)
 
         // At the limit, in the browser that has been there longest.
         await browsers[0].GetAsync("/login/ada");
-        Assert.Equal(3, await Users(site).CountAsync("ada"));
-        Assert.All(await Task.WhenAll(browsers.Select(browser => browser.GetAsync("/whoami"))), user => Assert.Equal("ada", user));
+        await Eventually.TrueAsync(async () => await Users(site).CountAsync("ada") == 3, what: "the id from before has gone");
         clock.Advance(TimeSpan.FromSeconds(1));
         var strict = await StartSignInSiteAsync(o => o.MaxSessionsPerUser = 2);
         strict.TakeOver(browsers[1]);
+        Assert.Equal("ada", await browsers[1].GetAsync("/whoami"));
+        var (id, db, used) = (await browsers[1].GetAsync("/id"), await DatabaseAsync(), $"{Fleet.Prefix}user:{{ada}}");
+        await Eventually.TrueAsync(async () => await db.SortedSetScoreAsync(used, id) == clock.GetUtcNow().ToUnixTimeMilliseconds(), what: "its heartbeat is noted");
+
+        // In the browser that was used least lately, so that the next one goes.
+        await db.SortedSetAddAsync(used, id, 1);
         await browsers[1].GetAsync("/login/ada");
         Assert.Equal(["ada", "ada", ""], [await browsers[0].GetAsync("/whoami"), await browsers[1].GetAsync("/whoami"), await browsers[2].GetAsync("/whoami")]);
-        Assert.Equal(2, await Users(site).CountAsync("ada"));
+        await Eventually.TrueAsync(async () => await Users(site).CountAsync("ada") == 2, what: "the id from before has gone");
     }
 
     [Fact]
