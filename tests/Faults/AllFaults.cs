@@ -77,8 +77,9 @@ public static class AllFaults
         new("cluster-migrate", "3,000 slots moved to another master", Engine.Cluster, MigrateAsync),
         new("sentinel-kill", "a Sentinel's master killed, and started again once another is promoted", Engine.Sentinel, target => SentinelKillAsync(target)),
         new("sentinel-kill-safe", "the same with min-replicas-to-write 1", Engine.Sentinel, target => SentinelKillAsync(target), Recommended),
-        new("sentinel-freeze", "a Sentinel's master frozen, and resumed 10 s later", Engine.Sentinel, SentinelFreezeAsync),
-        new("sentinel-freeze-safe", "the same with min-replicas-to-write 1", Engine.Sentinel, SentinelFreezeAsync, Recommended),
+        new("sentinel-freeze", "a Sentinel's master frozen, and resumed 10 s later", Engine.Sentinel, target => SentinelFreezeAsync(target, 10_000)),
+        new("sentinel-freeze-short", "the same, resumed 4 s later", Engine.Sentinel, target => SentinelFreezeAsync(target, 4_000)),
+        new("sentinel-freeze-safe", "the same with min-replicas-to-write 1", Engine.Sentinel, target => SentinelFreezeAsync(target, 4_000), Recommended),
     ];
 
     private static async Task RestartAsync(Target target)
@@ -161,12 +162,14 @@ public static class AllFaults
         await Task.Delay(2000);
     }
 
-    private static async Task SentinelFreezeAsync(Target target)
+    private static async Task SentinelFreezeAsync(Target target, int milliseconds)
     {
         var master = await target.Sentinels!.FindMasterAsync() ?? target.Sentinels.Servers[0];
         master.Pause();
-        await Task.Delay(10_000);
+        await Task.Delay(milliseconds);
         master.Resume();
-        await Task.Delay(4000);
+
+        // A Sentinel makes it a replica only after a while.
+        await Task.Delay(10_000);
     }
 }

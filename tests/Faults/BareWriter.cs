@@ -3,14 +3,14 @@ using StackExchange.Redis;
 namespace RedisSessions.Faults;
 
 /// <summary>
-/// What the engine itself loses: a client that writes numbers with SET and notes which were acknowledged, beside the load and over a connection of its own. Like
+/// What the engine itself loses: a client that appends numbers to lists and notes which were acknowledged, beside the load and over a connection of its own. Like
 /// any client that follows Sentinels it is the StackExchange.Redis connection that the same string gives.
 /// </summary>
 public sealed class BareWriter(string redis)
 {
     private const int Keys = 8;
 
-    private readonly int[] _acknowledged = new int[Keys];
+    private readonly List<int>[] _acknowledged = [.. Enumerable.Range(0, Keys).Select(_ => new List<int>())];
     private readonly CancellationTokenSource _stop = new();
     private IConnectionMultiplexer? _connection;
     private Task _work = Task.CompletedTask;
@@ -33,8 +33,11 @@ public sealed class BareWriter(string redis)
         {
             try
             {
-                await _connection!.GetDatabase().StringSetAsync(KeyOf(key), i, TimeSpan.FromMinutes(10));
-                _acknowledged[key] = i;
+                await _connection!.GetDatabase().ListRightPushAsync(KeyOf(key), i);
+                _acknowledged[key].Add(i);
+
+                // It measures, and is no load.
+                await Task.Delay(1);
             }
             catch (Exception exception) when (exception is RedisException or TimeoutException)
             {
@@ -52,7 +55,8 @@ public sealed class BareWriter(string redis)
         var lost = 0;
         for (var i = 0; i < Keys; i++)
         {
-            lost += Math.Max(0, _acknowledged[i] - ((int?)await admin.GetDatabase().StringGetAsync(KeyOf(i)) ?? 0));
+            var stored = (await admin.GetDatabase().ListRangeAsync(KeyOf(i))).Select(value => (int)value).ToHashSet();
+            lost += _acknowledged[i].Count(value => !stored.Contains(value));
         }
 
         return lost;

@@ -6,4 +6,5 @@ namespace RedisSessions.Faults;
 /// <param name="Seconds">How long the load runs, the fault after a fifth of it.</param>
 /// <param name="Sessions">How many browsers.</param>
 /// <param name="Notified">Whether copies are served without asking.</param>
-public sealed record FaultOptions(Stack Stack, TimeSpan Wait, double Seconds = 15, int Sessions = 26, bool Notified = false);
+/// <param name="ClientFollows">Whether the application hands over a connection that follows Sentinels itself, as StackExchange.Redis can.</param>
+public sealed record FaultOptions(Stack Stack, TimeSpan Wait, double Seconds = 15, int Sessions = 26, bool Notified = false, bool ClientFollows = false);

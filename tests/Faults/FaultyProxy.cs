@@ -56,7 +56,18 @@ public sealed class FaultyProxy : IDisposable
                 var client = await _listener.AcceptSocketAsync();
                 var server = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
                 client.NoDelay = true;
-                await server.ConnectAsync(_redis);
+                try
+                {
+                    await server.ConnectAsync(_redis);
+                }
+                catch (SocketException)
+                {
+                    // Redis is away: its client meets a closed connection, as it would without this.
+                    client.Dispose();
+                    server.Dispose();
+                    continue;
+                }
+
                 lock (_lock)
                 {
                     _sockets.AddRange([client, server]);

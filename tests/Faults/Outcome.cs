@@ -31,5 +31,5 @@ public sealed record Outcome(
         "| fault | stack | wait | requests | failed | longest answer | longest gap | lost | lost by a bare client | diverged | without TTL | not healed |\n|---|---|---|---|---|---|---|---|---|---|---|---|";
 
     public override string ToString() => FormattableString.Invariant(
-        $"| {Fault.What} | {(Options.Stack == Stack.Ours ? "ours" : "Microsoft")}{(Options.Notified ? ", notified" : "")} | {(Options.Stack == Stack.Ours ? $"{Options.Wait.TotalSeconds:0.#} s" : "")} | {Requests:N0} | {Failed:N0} | {Longest:0.00} s | {Recovery:0.00} s | {Lost:N0} | {EngineLost:N0} | {Diverged} | {WithoutTtl} | {NotHealed} |");
+        $"| {Fault.What} | {(Options.Stack == Stack.Ours ? "ours" : "Microsoft")}{(Options.Notified ? ", notified" : "")}{(Options.ClientFollows ? ", the client follows" : "")} | {(Options.Stack == Stack.Ours ? $"{Options.Wait.TotalSeconds:0.#} s" : "")} | {Requests:N0} | {Failed:N0} | {Longest:0.00} s | {Recovery:0.00} s | {Lost:N0} | {EngineLost:N0} | {Diverged} | {WithoutTtl} | {NotHealed} |");
 }

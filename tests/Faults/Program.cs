@@ -2,7 +2,7 @@ using System.Globalization;
 using Microsoft.AspNetCore.DataProtection;
 using RedisSessions.Faults;
 
-// list | all | soak [minutes] | NAME... ; --wait SECONDS, --seconds SECONDS, --stack microsoft, --notified, --reasons
+// list | all | soak [minutes] | NAME... ; --wait SECONDS, --seconds SECONDS, --stack microsoft, --notified, --client-follows, --reasons
 if (args is ["host", var stackName, var redis, var wait, var ring, var port])
 {
     var builder = WebApplication.CreateSlimBuilder();
@@ -22,7 +22,8 @@ var options = new FaultOptions(
     TimeSpan.FromSeconds(Number("--wait", 5)),
     Number("--seconds", 15),
     (int)Number("--sessions", 26),
-    args.Contains("--notified"));
+    args.Contains("--notified"),
+    args.Contains("--client-follows"));
 var names = args.Where((arg, i) => !arg.StartsWith("--", StringComparison.Ordinal) && (i == 0 || args[i - 1] is not ("--wait" or "--seconds" or "--sessions" or "--stack"))).ToList();
 switch (names)
 {

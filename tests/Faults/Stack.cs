@@ -44,6 +44,16 @@ public sealed class FleetHost : IAsyncDisposable
         {
             services.AddRedisSession(redis, o =>
             {
+                if (options.ClientFollows)
+                {
+                    o.ConnectionMultiplexerFactory = async () =>
+                    {
+                        var settings = StackExchange.Redis.ConfigurationOptions.Parse(redis);
+                        (settings.AbortOnConnectFail, settings.BacklogPolicy, settings.AsyncTimeout) = (false, StackExchange.Redis.BacklogPolicy.FailFast, 2000);
+                        return await StackExchange.Redis.ConnectionMultiplexer.ConnectAsync(settings);
+                    };
+                }
+
                 o.KeyPrefix = prefix;
                 o.WaitForFailover = options.Wait;
                 o.LocalCache.Mode = options.Notified ? LocalCacheMode.Notified : LocalCacheMode.Validated;

@@ -56,6 +56,19 @@ public sealed class SentinelProcesses : IDisposable
 
     private async Task<bool> IsReadyAsync()
     {
+        try
+        {
+            return await AreReadyAsync();
+        }
+        catch (Exception exception) when (exception is RedisException or TimeoutException)
+        {
+            // Too busy to say.
+            return false;
+        }
+    }
+
+    private async Task<bool> AreReadyAsync()
+    {
         foreach (var sentinel in _sentinels)
         {
             await using var connection = await ConnectAsync(sentinel);
@@ -79,7 +92,13 @@ public sealed class SentinelProcesses : IDisposable
         return true;
     }
 
-    private static Task<ConnectionMultiplexer> ConnectAsync(RedisProcess sentinel) => ConnectionMultiplexer.SentinelConnectAsync($"{sentinel.Address},allowAdmin=true");
+    // As to any server: the client's own connection to Sentinels follows their service, too, which is not wanted here.
+    private static Task<ConnectionMultiplexer> ConnectAsync(RedisProcess sentinel)
+    {
+        var settings = ConfigurationOptions.Parse($"{sentinel.Address},allowAdmin=true,abortConnect=false,tiebreaker=");
+        settings.CommandMap = CommandMap.Sentinel;
+        return ConnectionMultiplexer.ConnectAsync(settings);
+    }
 
     /// <summary>Whom the Sentinels name; null while they name different ones.</summary>
     public async Task<RedisProcess?> FindMasterAsync()
@@ -87,10 +106,18 @@ public sealed class SentinelProcesses : IDisposable
         var ports = new HashSet<int>();
         foreach (var sentinel in _sentinels)
         {
-            await using var connection = await ConnectAsync(sentinel);
-            if (await connection.GetServers()[0].SentinelGetMasterAddressByNameAsync(ServiceName) is System.Net.IPEndPoint address)
+            try
             {
-                ports.Add(address.Port);
+                await using var connection = await ConnectAsync(sentinel);
+                if (await connection.GetServers()[0].SentinelGetMasterAddressByNameAsync(ServiceName) is System.Net.IPEndPoint address)
+                {
+                    ports.Add(address.Port);
+                }
+            }
+            catch (Exception exception) when (exception is RedisException or TimeoutException)
+            {
+                // Too busy to say.
+                return null;
             }
         }
 

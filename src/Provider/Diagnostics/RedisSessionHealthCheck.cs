@@ -9,11 +9,14 @@ namespace RedisSessions.Diagnostics;
 
 /// <summary>
 /// Whether sessions can be read and written, and whether they are safe where they are. Unhealthy: no connection, no reply, not
-/// writable, a cluster that does not serve all slots. Degraded: slow, sessions could be evicted, or another server cannot read this one's cookies.
+/// writable, a cluster that does not serve all slots. Degraded: slow, sessions could be evicted, or another server cannot read this one's cookies. What makes a crash or a
+/// fail-over lose sessions is said, and is no reason to be unwell: many are content with it.
 /// </summary>
 internal sealed class RedisSessionHealthCheck(RedisConnection connection, SessionKeys keys, KeyRingCheck keyRing) : IHealthCheck
 {
     private const string AllSlots = "16384";
+
+    private static readonly RedisScript Script = new("return redis.call('EXISTS', KEYS[1])");
 
     private static readonly TimeSpan Slow = TimeSpan.FromMilliseconds(100);
 
@@ -28,7 +31,7 @@ internal sealed class RedisSessionHealthCheck(RedisConnection connection, Sessio
             var roundTrip = Stopwatch.GetElapsedTime(watch);
             data["round_trip_ms"] = roundTrip.TotalMilliseconds;
 
-            var problems = new List<string>();
+            var (problems, risks) = (new List<string>(), new List<string>());
             if (roundTrip > Slow)
             {
                 problems.Add(string.Create(CultureInfo.InvariantCulture, $"A round trip takes {roundTrip.TotalMilliseconds:N0} ms."));
@@ -36,7 +39,7 @@ internal sealed class RedisSessionHealthCheck(RedisConnection connection, Sessio
 
             foreach (var server in database.Multiplexer.GetServers())
             {
-                if (server is { IsConnected: true, IsReplica: false } && await CheckServerAsync(server, data, problems, cancellationToken).ConfigureAwait(false) is { } broken)
+                if (server is { IsConnected: true, IsReplica: false } && await CheckServerAsync(server, data, problems, risks, cancellationToken).ConfigureAwait(false) is { } broken)
                 {
                     return new HealthCheckResult(HealthStatus.Unhealthy, broken, data: data);
                 }
@@ -49,9 +52,19 @@ internal sealed class RedisSessionHealthCheck(RedisConnection connection, Sessio
                 problems.Add("Another server with this key prefix has other Data Protection keys, so neither reads the other's cookies. Share them, for example with AddRedisSession(...).PersistDataProtectionKeys(), and give both the same SetApplicationName.");
             }
 
+            // Everything that changes a session is a script.
+            try
+            {
+                await Script.EvaluateAsync(database, [$"{keys.Prefix}health"], []).WaitAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch (RedisServerException exception)
+            {
+                return new HealthCheckResult(HealthStatus.Unhealthy, "Redis runs no scripts for this user, so no session can be stored. Allow EVAL and EVALSHA (docs/engines.md).", exception, data);
+            }
+
             return problems.Count == 0
-                ? HealthCheckResult.Healthy(data: data)
-                : HealthCheckResult.Degraded(string.Join(' ', problems), data: data);
+                ? HealthCheckResult.Healthy(risks.Count > 0 ? string.Join(' ', risks) : null, data)
+                : HealthCheckResult.Degraded(string.Join(' ', problems.Concat(risks)), data: data);
         }
         catch (Exception exception) when (exception is RedisException or TimeoutException)
         {
@@ -61,7 +74,8 @@ internal sealed class RedisSessionHealthCheck(RedisConnection connection, Sessio
     }
 
     /// <returns>What makes the whole unhealthy; null if nothing does.</returns>
-    private static async Task<string?> CheckServerAsync(IServer server, Dictionary<string, object> data, List<string> problems, CancellationToken cancellationToken)
+    private static async Task<string?> CheckServerAsync(
+        IServer server, Dictionary<string, object> data, List<string> problems, List<string> risks, CancellationToken cancellationToken)
     {
         data[$"{server.EndPoint}"] = $"{server.ServerType} {server.Version}";
         if (server.ServerType == ServerType.Cluster)
@@ -86,7 +100,38 @@ internal sealed class RedisSessionHealthCheck(RedisConnection connection, Sessio
             }
         }
 
+        await FindRisksAsync(server, data, risks, cancellationToken).ConfigureAwait(false);
         return null;
+    }
+
+    private static async Task FindRisksAsync(IServer server, Dictionary<string, object> data, List<string> risks, CancellationToken cancellationToken)
+    {
+        var persistence = await AskAsync(server, "return redis.call('INFO', 'persistence')", cancellationToken).ConfigureAwait(false);
+        if (ValueOf(persistence, "aof_enabled") is { } appends)
+        {
+            data[$"{server.EndPoint} appendonly"] = appends == "1";
+            if (appends != "1")
+            {
+                risks.Add($"{server.EndPoint} keeps no append-only file: a restart loses what was written since its last snapshot, or everything.");
+            }
+        }
+
+        var replication = await AskAsync(server, "return redis.call('INFO', 'replication')", cancellationToken).ConfigureAwait(false);
+        if (ValueOf(replication, "connected_slaves") is not { } replicas)
+        {
+            return;
+        }
+
+        data[$"{server.EndPoint} replicas"] = replicas;
+        if (replicas == "0")
+        {
+            risks.Add($"No replica follows {server.EndPoint}: what it holds is lost with it.");
+        }
+        else if (ValueOf(replication, "min_slaves_good_slaves") is null)
+        {
+            // The server tells how many are good only where it asks for some.
+            risks.Add($"{server.EndPoint} takes writes without a replica, so that two servers may be masters at once and one of them loses what it took. Set min-replicas-to-write to 1 and min-replicas-max-lag to a few seconds.");
+        }
     }
 
     /// <summary>

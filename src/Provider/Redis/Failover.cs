@@ -20,7 +20,8 @@ internal sealed class Failover
     // Without a failure for so long, the next one begins another trouble.
     private const long Quiet = 1_000;
 
-    private static readonly ConditionalWeakTable<IConnectionMultiplexer, Failover> All = [];
+    // Several where hosts of one process share the application's connection.
+    private static readonly ConditionalWeakTable<IConnectionMultiplexer, List<Failover>> All = [];
 
     private readonly RedisConnection _connection;
     private readonly long _bound;
@@ -41,8 +42,18 @@ internal sealed class Failover
     }
 
     /// <summary>Of the connection that something was sent on; null where nothing waits.</summary>
-    public static Failover? Of(IDatabaseAsync database) =>
-        database is IDatabase && All.TryGetValue(database.Multiplexer, out var failover) && failover._wasConnected ? failover : null;
+    public static Failover? Of(IDatabaseAsync database)
+    {
+        if (database is not IDatabase || !All.TryGetValue(database.Multiplexer, out var those))
+        {
+            return null;
+        }
+
+        lock (those)
+        {
+            return those is [.., { _wasConnected: true } last] ? last : null;
+        }
+    }
 
     /// <summary>For what failed on that connection; null where nothing waits.</summary>
     public static Retry? RetryOf(IDatabaseAsync database) => Of(database) is { } failover ? new Retry(failover) : null;
@@ -53,12 +64,26 @@ internal sealed class Failover
         if (_bound > 0)
         {
             _wasConnected |= multiplexer.IsConnected;
-            All.AddOrUpdate(multiplexer, this);
             multiplexer.ConnectionRestored += OnRestored;
+            var those = All.GetOrCreateValue(multiplexer);
+            lock (those)
+            {
+                those.Add(this);
+            }
         }
     }
 
-    public void Remove(IConnectionMultiplexer multiplexer) => multiplexer.ConnectionRestored -= OnRestored;
+    public void Remove(IConnectionMultiplexer multiplexer)
+    {
+        multiplexer.ConnectionRestored -= OnRestored;
+        if (All.TryGetValue(multiplexer, out var those))
+        {
+            lock (those)
+            {
+                those.Remove(this);
+            }
+        }
+    }
 
     /// <summary>Whether a connection that is down now may still come back in time for who waits.</summary>
     public bool MayPass() => _wasConnected && Environment.TickCount64 < Limit(0);
@@ -102,7 +127,7 @@ internal sealed class Failover
     public static async Task<T> RepeatAsync<T>(RedisConnection connection, Func<IDatabase, Task<T>> operation)
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        var sent = operation(database);
+        var sent = SendAsync(database, operation);
         return await (Of(database) is { } failover ? failover.EndAsync(sent, operation, MayRepeat) : sent).ConfigureAwait(false);
     }
 

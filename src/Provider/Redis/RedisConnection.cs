@@ -161,7 +161,7 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
             (_connected, _attempt, _isReplacing) = (null, null, true);
         }
 
-        _failover.Remove(former.Multiplexer);
+        // What fails on the former one is still to find where to wait.
         BeginAttempt();
         Replaced?.Invoke();
         _ = DisposeLaterAsync(former.Multiplexer);

@@ -120,6 +120,12 @@ internal sealed class SentinelMaster : IAsyncDisposable
         }
 
         _current = master;
+        if (Volatile.Read(ref _announced) is { } announced && announced.Equals(master))
+        {
+            // It is no news any more.
+            Interlocked.CompareExchange(ref _announced, null, announced);
+        }
+
         return connected;
     }
 
@@ -184,9 +190,9 @@ internal sealed class SentinelMaster : IAsyncDisposable
             {
                 await IsCurrentAsync().ConfigureAwait(false);
             }
-            catch (Exception exception) when (RedisAway.Explains(exception) || exception is ObjectDisposedException)
+            catch (Exception)
             {
-                // Whoever needs a connection says so.
+                // Of whatever kind: whoever needs a connection says so, and nothing may end this.
             }
 
             await Task.WhenAny(news, Task.Delay(AskEvery, _stop.Token)).ConfigureAwait(false);

@@ -138,7 +138,7 @@ internal sealed class SessionHash(
     /// <summary>
     /// Of a commit whose reply was lost nobody knows whether it was made. The hash tells: at its version, it was. At the version that it was to change, it was not, and is
     /// sent again. At any other, others committed since, whether it was made before or not, and what it may still have to do is left of it (<see cref="SessionDelta.Remaining"/>).
-    /// Always under its own version, and only on what was just read: should the first attempt arrive late, it finds another version, or its own.
+    /// Always under its own version, and only on what was just read: should the first attempt arrive late, in between, the second finds another version than was read, and looks again.
     /// </summary>
     private async Task<CommitReply> CommitAgainAsync(Failover failover, Exception lost, LostCommit commit)
     {

@@ -67,6 +67,35 @@ public sealed class HealthTests(InProcessGarnet garnet, LocalCluster cluster)
     }
 
     [Fact]
+    public async Task What_a_crash_or_a_failover_would_lose_is_said_and_is_no_reason_to_be_unwell()
+    {
+        RedisServer.SkipUnlessInstalled();
+        using var redis = await RedisProcess.StartAsync("--repl-diskless-sync-delay", "0");
+        await using var application = StartApplication(redis.Address);
+        await using var admin = await StackExchange.Redis.ConnectionMultiplexer.ConnectAsync($"{redis.Address},allowAdmin=true");
+        var server = admin.GetServers()[0];
+
+        async Task SaysAsync(string[] risks)
+        {
+            var entry = await CheckAsync(application);
+            Assert.Equal(HealthStatus.Healthy, entry.Status);
+            string[] all = ["append-only", "No replica", "min-replicas-to-write"];
+            Assert.Equal(risks, all.Where(risk => entry.Description?.Contains(risk, StringComparison.Ordinal) == true));
+        }
+
+        await SaysAsync(["append-only", "No replica"]);
+        await server.ConfigSetAsync("appendonly", "yes");
+        await SaysAsync(["No replica"]);
+        using var replica = await RedisProcess.StartAsync("--replicaof", "127.0.0.1", $"{redis.Port}", "--repl-diskless-sync-delay", "0");
+        await Eventually.TrueAsync(
+            async () => (await server.InfoAsync("replication")).Single().Any(pair => pair.Key == "slave0" && pair.Value.Contains("state=online", StringComparison.Ordinal)),
+            what: "the replica follows");
+        await SaysAsync(["min-replicas-to-write"]);
+        await server.ConfigSetAsync("min-replicas-to-write", "1");
+        await SaysAsync([]);
+    }
+
+    [Fact]
     public async Task A_stopped_redis_and_a_replica_are_unhealthy_and_no_password_is_shown()
     {
         RedisServer.SkipUnlessInstalled();

@@ -13,8 +13,7 @@ public sealed class FaultTests
 
     [Theory]
     [InlineData("restart", false)]
-    [InlineData("cut", false)]
-    [InlineData("halve", true)]
+    [InlineData("cut", true)]
     [InlineData("sentinel-kill", true)]
     [InlineData("cluster-kill", false)]
     public async Task No_request_fails_and_nothing_is_lost(string name, bool notified)

@@ -81,7 +81,7 @@ public abstract class RedisServer : IAsyncLifetime
     public async Task<IReadOnlyList<IServer>> MastersAsync()
     {
         var admin = await AdminAsync();
-        var first = admin.GetServers().First(server => server.IsConnected);
+        var first = admin.GetServers().First(server => server is { IsConnected: true, IsReplica: false });
         return first.ServerType == ServerType.Cluster && await first.ClusterNodesAsync() is { } cluster
             ? [.. cluster.Nodes.Where(node => !node.IsReplica).Select(node => admin.GetServer(node.EndPoint!))]
             : [first];

@@ -1,4 +1,7 @@
 using System.Text;
+using RedisSessions.Storage;
+using RedisSessions.Storage.Scripts;
+using StackExchange.Redis;
 
 namespace RedisSessions.Tests.Sessions;
 
@@ -198,6 +201,22 @@ public abstract class LostReplyTests(RedisServer server) : ServerTest(server)
         Assert.Equal("3", await browser.GetAsync("/count"));
     }
 
+    [Fact]
+    public async Task An_increment_that_arrives_twice_counts_once()
+    {
+        var site = await StartAsync(Pages.Map);
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/a/1");
+        var (database, key) = (await DatabaseAsync(), KeyOf(await browser.GetAsync("/id")));
+        var (created, version) = ((long)await database.HashGetAsync(key, FieldNames.Created), SessionSnapshot.NewVersion());
+        for (var i = 0; i < 2; i++)
+        {
+            var call = IncrementScript.Begin(database, null, key, site.Services.GetRequiredService<SessionTimeouts>().Times(TimeSpan.FromMinutes(1)), created, version, "count", 5);
+            var reply = IncrementScript.Reply(await call.EndAsync(), version);
+            Assert.Equal((CommitOutcome.Done, "5"), (reply.Commit.Outcome, Encoding.UTF8.GetString(reply.Value)));
+        }
+    }
+
     [Theory]
     [InlineData(false, false)]
     [InlineData(true, false)]
@@ -234,6 +253,27 @@ public abstract class LostReplyTests(RedisServer server) : ServerTest(server)
         Lose(arrives);
         await leaving.GetAsync("/destroy");
         Assert.Equal("", await copy.GetAsync("/keys"));
+    }
+
+    [Fact]
+    public async Task A_host_that_stopped_leaves_the_others_of_its_process_to_wait()
+    {
+        _proxy = new RedisProxy(Server.Address);
+        await using var shared = await ConnectionMultiplexer.ConnectAsync(_proxy.Address + RedisServer.Patient);
+        Task<Site> SharingAsync() => Site.StartAsync(
+            "unused", Pages.Map, Fleet, o => (o.ConnectionMultiplexerFactory, o.WaitForFailover) = (() => Task.FromResult<IConnectionMultiplexer>(shared), TimeSpan.FromSeconds(20)));
+        await using var site = await SharingAsync();
+        var browser = await BeginAsync(site);
+        await using (var other = await SharingAsync())
+        {
+            other.TakeOver(browser);
+            await browser.GetAsync("/set/a/1");
+            site.TakeOver(browser);
+        }
+
+        Lose(arrives: true);
+        Assert.Equal("ok", await browser.GetAsync("/set/a/2"));
+        Assert.Equal("2", await browser.GetAsync("/get/a"));
     }
 
     [Fact]

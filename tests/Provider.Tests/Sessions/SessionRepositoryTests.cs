@@ -178,3 +178,9 @@ public sealed class SessionRepositoryInContainer(ContainerRedis server) : Sessio
 public sealed class SessionRepositoryOnGivenServer(GivenRedis server) : SessionRepositoryTests(server);
 
 public sealed class SessionRepositoryOnCluster(LocalCluster server) : SessionRepositoryTests(server);
+
+public sealed class SessionRepositoryOnSentinel(LocalSentinel server) : SessionRepositoryTests(server);
+
+public sealed class SessionRepositoryOverTls(TlsRedis server) : SessionRepositoryTests(server);
+
+public sealed class SessionRepositoryOverResp2(Resp2Redis server) : SessionRepositoryTests(server);

@@ -465,3 +465,9 @@ public sealed class SessionInContainer(ContainerRedis server) : SessionTests(ser
 public sealed class SessionOnGivenServer(GivenRedis server) : SessionTests(server);
 
 public sealed class SessionOnCluster(LocalCluster server) : SessionTests(server);
+
+public sealed class SessionOnSentinel(LocalSentinel server) : SessionTests(server);
+
+public sealed class SessionOverTls(TlsRedis server) : SessionTests(server);
+
+public sealed class SessionOverResp2(Resp2Redis server) : SessionTests(server);

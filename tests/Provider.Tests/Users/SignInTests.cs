@@ -231,3 +231,7 @@ public sealed class SignInInContainer(ContainerRedis server) : SignInTests(serve
 public sealed class SignInOnGivenServer(GivenRedis server) : SignInTests(server);
 
 public sealed class SignInOnCluster(LocalCluster server) : SignInTests(server);
+
+public sealed class SignInOnSentinel(LocalSentinel server) : SignInTests(server);
+
+public sealed class SignInOverResp2(Resp2Redis server) : SignInTests(server);

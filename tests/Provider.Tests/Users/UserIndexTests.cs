@@ -170,3 +170,5 @@ public sealed class UserIndexInContainer(ContainerRedis server) : UserIndexTests
 public sealed class UserIndexOnGivenServer(GivenRedis server) : UserIndexTests(server);
 
 public sealed class UserIndexOnCluster(LocalCluster server) : UserIndexTests(server);
+
+public sealed class UserIndexOnSentinel(LocalSentinel server) : UserIndexTests(server);

@@ -8,9 +8,6 @@ namespace RedisSessions.Storage.Scripts;
 /// none, is found: a session never comes back from the dead. The version afterwards is the caller's, a fresh random number;
 /// the answer is the version that it took the place of, so that the caller knows whether it has seen all that is there.
 /// <para>
-/// A commit whose reply was lost may be sent again: it finds its own version, and writes nothing twice. The answer is then that it replaced itself.
-/// </para>
-/// <para>
 /// Where a session is bounded, another script of the same parts runs: what the caller knew it has counted already, so this one counts only
 /// where others committed in between, and before anything is written.
 /// </para>
@@ -77,7 +74,6 @@ internal static class CommitScript
         $$"""
         local expected_created, expected_version, next_version, creation, clear, timeouts, sets = ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11], tonumber(ARGV[12])
         local first_set, last_set = {{header + 1}}, {{header}} + 2 * sets
-        if version == next_version then return {version, created} end
         if expected_created ~= '' and created ~= expected_created then return 0 end
         if expected_version ~= '' and (version or '0') ~= expected_version then return version and 1 or 0 end
         {{bound}}
