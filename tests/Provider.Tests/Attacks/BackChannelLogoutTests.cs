@@ -166,6 +166,22 @@ public sealed class BackChannelLogoutTests(InProcessGarnet server) : AttackTest(
         Assert.Empty(await Users(site).ListAsync("ada"));
     }
 
+    /// <summary>Nobody knows which came first: so it is over, whether it was there or came just after.</summary>
+    [Fact]
+    public async Task A_sign_in_in_the_millisecond_of_its_users_logout_is_none()
+    {
+        var clock = StopClock();
+        var site = await StartFederatedAsync();
+        var early = await SignedInAsync(site, "/idp/ada/s1");
+        Assert.Equal(HttpStatusCode.OK, await SendAsync(site, Sign(Claims(clock, sub: "ada"))));
+        Assert.Equal("", await early.GetAsync("/whoami"));
+        var late = site.NewBrowser();
+        await late.GetAsync("/idp/ada/s2");
+        Assert.Equal("", await late.GetAsync("/whoami"));
+        clock.Advance(TimeSpan.FromMilliseconds(1));
+        await SignedInAsync(site, "/idp/ada/s3");
+    }
+
     [Fact]
     public async Task A_session_in_use_stays_findable()
     {

@@ -78,6 +78,7 @@ public sealed class RememberMeTests(InProcessGarnet server) : AttackTest(server)
     [Theory]
     [InlineData("/login/ada")]
     [InlineData("/keep/ada/-1")]
+    [InlineData("/keep/ada/0")]
     public async Task A_sign_in_that_is_not_persistent_or_over_already_changes_nothing(string signIn)
     {
         StopClock();

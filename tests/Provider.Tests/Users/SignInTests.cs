@@ -35,6 +35,9 @@ public abstract class SignInTests(RedisServer server) : SignInTest(server)
         Assert.Equal(browser.Headers["User-Agent"], session.SignInUserAgent);
         Assert.InRange(session.SignedInAt, DateTimeOffset.UtcNow.AddMinutes(-1), DateTimeOffset.UtcNow);
         Assert.False(session.IsCurrent);
+
+        // The ticket lives for two weeks; the session, unused, for twenty minutes.
+        Assert.InRange(session.ExpiresAt, DateTimeOffset.UtcNow.AddMinutes(15), DateTimeOffset.UtcNow.AddMinutes(21));
         Assert.Equal(1, await Users(site).CountAsync("ada"));
         Assert.Empty(await Users(site).ListAsync("grace"));
         Assert.DoesNotContain(site.Log.Entries, entry => entry.Level >= LogLevel.Warning);

@@ -99,6 +99,19 @@ public abstract class UserIndexTests(RedisServer server) : SignInTest(server)
         Assert.Equal(1, await Users(site).CountAsync("ada"));
     }
 
+    /// <summary>The index only finds; whose a session is its hash says.</summary>
+    [Fact]
+    public async Task An_entry_of_anothers_session_does_not_count()
+    {
+        var site = await StartSignInSiteAsync();
+        var id = await site.NewBrowser().GetAsync("/login/ada");
+        var db = await DatabaseAsync();
+        await db.SortedSetAddAsync($"{Fleet.Prefix}user:{{grace}}", id, 1);
+        await db.SortedSetAddAsync($"{Fleet.Prefix}user:{{grace}}:over", id, 1);
+        Assert.Equal(0, await Users(site).CountAsync("grace"));
+        Assert.Equal(1, await Users(site).CountAsync("ada"));
+    }
+
     [Fact]
     public async Task Users_are_spread_over_the_shards()
     {
