@@ -15,6 +15,5 @@ public sealed class HomeController : Controller
     }
 
     /// <summary>What went wrong is in the log; it is the handler that sets the status.</summary>
-    [IgnoreAntiforgeryToken]
     public IActionResult Error() => View();
 }

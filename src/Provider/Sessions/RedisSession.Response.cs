@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using RedisSessions.Diagnostics;
 using RedisSessions.Storage;
@@ -65,6 +66,13 @@ internal sealed partial class RedisSession
             _store.Logger.ChangesNotStoredBehindNewId(_identity.Id, exception);
             _failedCommit = _failedCommit is { } failed ? failed with { IsUnmet = true } : null;
         }
+        catch (Exception) when (_context?.Response.StatusCode >= StatusCodes.Status500InternalServerError)
+        {
+            // The response says itself that the request failed, and says it better than the empty one that a throw would make of it. The browser keeps
+            // the session that it has; the commit at the end of the request throws, and SessionMiddleware logs that.
+            _isToldByResponse = true;
+            return;
+        }
 
         await DepartAsync().ConfigureAwait(false);
         WriteCookie(isFirst);
@@ -73,7 +81,7 @@ internal sealed partial class RedisSession
     /// <summary>The response says that all is well, and it is not: the client is to notice, where the end of the request could not tell it otherwise.</summary>
     private void AbortUnfinishedResponse()
     {
-        if (_store.CommitFailure != CommitFailure.Throw || _context is null)
+        if (_store.CommitFailure != CommitFailure.Throw || _context is null || _isToldByResponse)
         {
             return;
         }

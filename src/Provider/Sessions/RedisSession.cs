@@ -38,6 +38,9 @@ internal sealed partial class RedisSession : ISession, IBeforeAgain
     private FailedCommit? _failedCommit;
     private (SessionIdentity? Of, long At) _creation;
     private bool _hasDeparted;
+
+    // An error page went out in place of what could not be stored: nobody has to be told in another way.
+    private bool _isToldByResponse;
     private ResponseTurn _responseTurn;
     private int _responseTurns;
     private SessionIdentity? _established;

@@ -1,3 +1,4 @@
+using System.Net;
 using StackExchange.Redis;
 
 namespace RedisSessions.Tests.Sample;
@@ -50,6 +51,22 @@ public sealed class FirstVisitTests(InProcessGarnet server)
         {
             await Eventually.TrueAsync(() => site.Output.Contains(text, StringComparison.Ordinal), what: $"the console shows {text}");
         }
+    }
+
+    [Fact]
+    public async Task While_Redis_is_away_one_may_look_and_buying_says_that_it_did_not_work()
+    {
+        using var redis = new EmbeddedGarnet();
+        using var way = new HeldRedis(redis.Address);
+        using var site = await SampleSite.StartAsync(way.Address, "http", ("ASPNETCORE_ENVIRONMENT", "Production"));
+        using var visitor = new SampleVisitor(site.Address);
+        var page = await visitor.GetAsync("/");
+        way.Dispose();
+        Assert.Contains("Porcelain cup", await visitor.GetAsync("/"), StringComparison.Ordinal);
+        var (status, body) = await visitor.SendAsync("/Cart/Add", page, ("id", "tea"));
+        Assert.Equal(HttpStatusCode.InternalServerError, status);
+        Assert.Contains("That did not work", body, StringComparison.Ordinal);
+        Assert.DoesNotContain("Exception", body, StringComparison.Ordinal);
     }
 
     [Fact]

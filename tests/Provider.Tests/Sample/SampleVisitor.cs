@@ -55,10 +55,17 @@ internal sealed partial class SampleVisitor : IDisposable
     /// <summary>Sends a form of a page, which answers with a redirect.</summary>
     public async Task PostAsync(string path, string page, params (string Name, string Value)[] fields)
     {
+        var (status, body) = await SendAsync(path, page, fields);
+        Assert.True(status == HttpStatusCode.Redirect, $"{path} answered {(int)status}: {body}");
+    }
+
+    /// <summary>Sends a form of a page, whatever the answer.</summary>
+    public async Task<(HttpStatusCode Status, string Body)> SendAsync(string path, string page, params (string Name, string Value)[] fields)
+    {
         using var content = new FormUrlEncodedContent(fields.Append(("__RequestVerificationToken", SampleSite.TokenIn(page))).ToDictionary());
         using var response = await _client.PostAsync(new Uri(path, UriKind.Relative), content);
-        Assert.True(response.StatusCode == HttpStatusCode.Redirect, $"{path} answered {(int)response.StatusCode}: {await response.Content.ReadAsStringAsync()}");
         Keep(response);
+        return (response.StatusCode, await response.Content.ReadAsStringAsync());
     }
 
     public async Task SignInAsync(string user, string password)
