@@ -244,7 +244,9 @@ public abstract class RegenerationFailureTests(RedisServer server) : ServerTest(
                     context.Session.Remove("voucher");
                 });
             },
-            redis: proxy.Address);
+            redis: proxy.Address,
+            // Else the library makes sure by itself.
+            options: o => o.WaitForFailover = TimeSpan.Zero);
         onlooker = site.NewBrowser();
         await onlooker.GetAsync("/set/here/1");
         var browser = site.NewBrowser();
