@@ -105,7 +105,7 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
             return !connected.Multiplexer.IsConnected && !_failover.MayPass();
         }
 
-        if (!_lastAttemptFailed)
+        if (!_lastAttemptFailed || (_isReplacing && _failover.MayPass()))
         {
             return false;
         }
@@ -146,13 +146,16 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
     public event Action? Replaced;
 
     /// <summary>Another server is the master: from here on nobody gets the connection to the one before.</summary>
-    private void Replace()
+    private void Replace() => Replace(null);
+
+    /// <param name="which">Only if it is this one; null for whichever.</param>
+    private void Replace(IConnectionMultiplexer? which)
     {
         Connected? former;
         lock (_lock)
         {
             former = _connected;
-            if (former is null || _disposed)
+            if (former is null || _disposed || (which is not null && !ReferenceEquals(former.Multiplexer, which)))
             {
                 // It is being made.
                 return;
@@ -240,7 +243,7 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
         lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
-            _sentinels ??= new SentinelMaster(settings, OpenAsync, Replace);
+            _sentinels ??= new SentinelMaster(settings, OpenAsync, Replace, _waitForFailover);
         }
 
         return _sentinels.ConnectAsync();
@@ -275,6 +278,12 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
         }
 
         var connected = new Connected(multiplexer, multiplexer.GetDatabase(), ReplyTimeoutOf(multiplexer), multiplexer.GetEndPoints() is [var server] ? server : null);
+        if (_sentinels is not null)
+        {
+            // One that comes back may be master no more, and not know it yet: the Sentinels are asked before it is used again.
+            multiplexer.ConnectionFailed += (_, _) => Replace(multiplexer);
+        }
+
         lock (_lock)
         {
             if (!_disposed)

@@ -27,6 +27,7 @@ internal sealed class SentinelMaster : IAsyncDisposable
     private readonly ConfigurationOptions _settings;
     private readonly Func<ConfigurationOptions, Task<IConnectionMultiplexer>> _open;
     private readonly Action _changed;
+    private readonly long _patience;
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _lock = new();
     private Task<IConnectionMultiplexer>[]? _sentinels;
@@ -38,17 +39,21 @@ internal sealed class SentinelMaster : IAsyncDisposable
     /// <param name="settings">Of the connection, with the Sentinels as end points.</param>
     /// <param name="open">Opens a connection.</param>
     /// <param name="changed">Told that the connection made last is to the wrong server. May be told so more than once.</param>
-    public SentinelMaster(ConfigurationOptions settings, Func<ConfigurationOptions, Task<IConnectionMultiplexer>> open, Action changed) =>
+    /// <param name="patience">For how long a master is looked for; at least as long as the client may take to connect.</param>
+    public SentinelMaster(ConfigurationOptions settings, Func<ConfigurationOptions, Task<IConnectionMultiplexer>> open, Action changed, TimeSpan patience)
+    {
         (_settings, _open, _changed) = (settings, open, changed);
+        _patience = Math.Max(settings.ConnectTimeout, (long)patience.TotalMilliseconds);
+    }
 
     private static TaskCompletionSource NewNews() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Connects to the master.</summary>
-    /// <exception cref="RedisConnectionException">No Sentinel answers, or whom they name is no master, for as long as the client may take to connect.</exception>
+    /// <exception cref="RedisConnectionException">No Sentinel answers, or whom they name is no master, for as long as that is worth it.</exception>
     public async Task<IConnectionMultiplexer> ConnectAsync()
     {
         Follow();
-        var limit = Environment.TickCount64 + Math.Max(_settings.ConnectTimeout, 500);
+        var limit = Environment.TickCount64 + _patience;
         while (true)
         {
             var news = _news.Task;

@@ -89,6 +89,37 @@ public sealed class SentinelTests : OwnRedisTest
         Assert.Equal(before, await CommandsAsync(former));
     }
 
+    /// <summary>It is empty, calls itself a master, and is the one that the host was connected to; only the Sentinels know better.</summary>
+    [Fact]
+    public async Task A_master_that_starts_again_is_not_gone_back_to_before_the_Sentinels_were_asked()
+    {
+        var sentinels = await SentinelsAsync();
+        var ways = sentinels.Sentinels.Select(ProxyOf).ToArray();
+        var address = $"{string.Join(',', ways.Select(way => way.Address))},serviceName={SentinelProcesses.ServiceName}";
+        var site = await SiteAsync(address, options: o => o.WaitForFailover = Bound);
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/a/1");
+        var former = sentinels.Servers[0];
+        await using (var admin = await ConnectionMultiplexer.ConnectAsync(former.Address))
+        {
+            await admin.GetDatabase().ExecuteAsync("WAIT", 2, 5000);
+        }
+
+        var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        foreach (var way in ways)
+        {
+            way.BeforeReply = _ => gate.Task;
+        }
+
+        former.Stop();
+        await PromotedAsync(sentinels, former);
+        await former.StartAgainAsync();
+        var request = browser.GetAsync("/get/a");
+        Assert.NotSame(request, await Task.WhenAny(request, Task.Delay(500)));
+        gate.SetResult();
+        Assert.Equal("1", await request);
+    }
+
     [Fact]
     public async Task Sentinels_that_hang_or_are_gone_are_done_without()
     {
