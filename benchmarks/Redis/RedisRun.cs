@@ -19,6 +19,7 @@ internal sealed class RedisRun
     private const int Fields = 10;
     private const string Read = "read";
     private const string Write = "read and write one field";
+    private const string Version = "@v";
     private const string Ours = "RedisSessions";
     private const string Cold = "RedisSessions, no copy at hand";
     private static readonly TimeSpan Turn = TimeSpan.FromMilliseconds(300);
@@ -121,7 +122,7 @@ internal sealed class RedisRun
             {
                 // The first may still have to say its script.
                 await RecordAsync(recorder, rigs, rig => rig.LoadChangeCommitAsync());
-                subjects.Add((who, Write, await RecordAsync(recorder, rigs, rig => rig.LoadChangeCommitAsync()), contender == Contender.Ours ? 100 : size));
+                subjects.Add((who, Write, await RecordWritesAsync(recorder, database, rigs), contender == Contender.Ours ? 100 : size));
             }
 
             await rigs[0].DisposeAsync();
@@ -132,11 +133,11 @@ internal sealed class RedisRun
         {
             await database.StringSetAsync($"bare:{i}", blob);
             await database.StringSetAsync($"small:{i}", small);
-            await database.HashSetAsync($"hash:{i}", "@v", "1234567890123456789");
+            await database.HashSetAsync($"hash:{i}", Version, "1234567890123456789");
         }
 
         subjects.Add(("PING", "bare", Bare(_ => ["PING"]), 7));
-        subjects.Add(("HGET of a version", "bare", Bare(i => ["HGET", $"hash:{i}", "@v"]), 30));
+        subjects.Add(("HGET of a version", "bare", Bare(i => ["HGET", $"hash:{i}", Version]), 30));
         subjects.Add(("GET of the session's size", "bare", Bare(i => ["GET", $"bare:{i}"]), size));
         subjects.Add(("SET of 20 bytes", "bare", Bare(i => ["SET", $"small:{i}", small]), 5));
         subjects.Add(("SET of the session's size", "bare", Bare(i => ["SET", $"bare:{i}", blob]), 5));
@@ -151,6 +152,33 @@ internal sealed class RedisRun
             recorder.Take();
             await operation(rig);
             requests.Add(recorder.Take());
+        }
+
+        return requests;
+    }
+
+    /// <summary>
+    /// A write of ours names the version that it replaces, and what is sent again would not find that. So it names the one that it leaves, and each is what a
+    /// server sends that knows the session.
+    /// </summary>
+    private static async Task<IReadOnlyList<IReadOnlyList<Command>>> RecordWritesAsync(WireRecorder recorder, IDatabase database, OperationRig[] rigs)
+    {
+        var former = await RecordAsync(recorder, rigs, rig => rig.LoadChangeCommitAsync());
+        if (former[0][0].Words is not ["HGET", _, Version])
+        {
+            return former;
+        }
+
+        var requests = new List<IReadOnlyList<Command>>();
+        foreach (var (rig, commands) in rigs.Zip(former))
+        {
+            var key = commands[0].Words[1];
+            string before = (await database.HashGetAsync(key, Version))!;
+            recorder.Take();
+            await rig.LoadChangeCommitAsync();
+            var request = recorder.Take();
+            string after = (await database.HashGetAsync(key, Version))!;
+            requests.Add([.. request.Select(command => command.With(before, after))]);
         }
 
         return requests;

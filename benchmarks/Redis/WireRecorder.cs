@@ -155,4 +155,16 @@ internal sealed class WireRecorder : IDisposable
 }
 
 /// <summary>One command as it went over the wire.</summary>
-internal sealed record Command(string Name, byte[] Bytes);
+internal sealed record Command(string Name, byte[] Bytes)
+{
+    private const string End = "\r\n";
+
+    /// <summary>The name and the arguments.</summary>
+    public IReadOnlyList<string> Words => [.. Encoding.Latin1.GetString(Bytes).Split(End).Skip(2).Where((_, index) => index % 2 == 0)];
+
+    /// <summary>The same with another value wherever an argument is just this one.</summary>
+    public Command With(string argument, string other) =>
+        this with { Bytes = Encoding.Latin1.GetBytes(Encoding.Latin1.GetString(Bytes).Replace(Bulk(argument), Bulk(other), StringComparison.Ordinal)) };
+
+    private static string Bulk(string argument) => $"${argument.Length}{End}{argument}{End}";
+}
