@@ -22,6 +22,12 @@ switch (args)
     case ["http", .. var rest]:
         await WithRedisAsync(redis => HttpAsync(redis, quick: rest is ["--quick"]));
         break;
+    case ["latency"]:
+        await WithRedisAsync(LatencyRun.RunAsync);
+        break;
+    case ["threads"]:
+        await ThreadsRun.RunAsync();
+        break;
     case ["users"]:
         await WithRedisAsync(UserIndexRun.RunAsync);
         break;

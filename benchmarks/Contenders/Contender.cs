@@ -14,6 +14,7 @@ public static class Contender
     public const string OursNotified = "RedisSessions, notified";
     public const string OursWithoutCopies = "RedisSessions, no copies";
     public const string OursDedicated = "RedisSessions, dedicated threads";
+    public const string OursOnPool = "RedisSessions, threads of the pool";
     public const string OursWithUsers = "RedisSessions, user index";
     public const string OursWithSecurity = "RedisSessions, user index, security";
     public const string OursWithEncryption = "RedisSessions, encryption";
@@ -24,6 +25,7 @@ public static class Contender
     public const string Hybrid = "Microsoft over HybridCache";
     public const string Fusion = "Microsoft over FusionCache";
     public const string Ping = "PING limit";
+    public const string PingDedicated = "PING limit, dedicated threads";
 
     private const int MostBytes = 4 * 1024 * 1024;
 
@@ -43,6 +45,9 @@ public static class Contender
                 break;
             case OursDedicated:
                 services.AddRedisSession(redis, o => (o.KeyPrefix, o.UseDedicatedThreads) = (prefix, true));
+                break;
+            case OursOnPool:
+                services.AddRedisSession(redis, o => (o.KeyPrefix, o.UseDedicatedThreads) = (prefix, false));
                 break;
             case OursWithUsers:
                 services.AddRedisSession(redis, o => o.KeyPrefix = prefix).AddUserIndex();
@@ -87,6 +92,9 @@ public static class Contender
                 services.AddSession();
                 services.Replace(ServiceDescriptor.Singleton<ISessionStore, JsonBlobSessionStore>());
                 break;
+            case PingDedicated:
+                ConnectionMultiplexer.SetFeatureFlag("DedicatedThreads", true);
+                goto case Ping;
             case Ping:
                 services.AddSession();
                 services.AddSingleton<IConnectionMultiplexer>(_ => ConnectionMultiplexer.Connect(redis));

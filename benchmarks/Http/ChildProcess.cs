@@ -10,19 +10,35 @@ internal sealed class ChildProcess : IDisposable
 
     private ChildProcess(Process process) => _process = process;
 
-    public static ChildProcess Start(params string[] arguments)
+    public static ChildProcess Start(params string[] arguments) => Start(variables: null, arguments);
+
+    private static ChildProcess Start(IReadOnlyDictionary<string, string>? variables, params string[] arguments)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!, [.. HostArguments(), .. arguments])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
         };
+        foreach (var (name, value) in variables ?? new Dictionary<string, string>())
+        {
+            start.Environment[name] = value;
+        }
+
         return new ChildProcess(Process.Start(start)!);
     }
 
-    public static async Task<ChildProcess> StartSiteAsync(string contender, string redis, int port)
+    public int Threads
     {
-        var site = Start("site", contender, redis, $"{port}");
+        get
+        {
+            _process.Refresh();
+            return _process.Threads.Count;
+        }
+    }
+
+    public static async Task<ChildProcess> StartSiteAsync(string contender, string redis, int port, IReadOnlyDictionary<string, string>? variables = null)
+    {
+        var site = Start(variables, "site", contender, redis, $"{port}");
         var limit = Stopwatch.StartNew();
         while (true)
         {

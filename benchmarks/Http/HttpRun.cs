@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
 using RedisSessions.Benchmarks.Contenders;
-using RedisSessions.Testing;
 
 namespace RedisSessions.Benchmarks.Http;
 
@@ -40,8 +39,7 @@ internal sealed class HttpRun(bool quick)
         {
             foreach (var contender in Contenders.Concat(WithAddOns))
             {
-                // Tiered compilation takes seconds of load to settle; the sites then stay for the whole run.
-                sites[contender] = await StartAsync(load, redis, contender, warmUpMilliseconds: quick ? 1_000 : 4_000);
+                sites[contender] = await RunningSite.StartAsync(load, redis, contender, 10_000, warmUpMilliseconds: quick ? 1_000 : 4_000);
             }
 
             _allTurns = (_sizes.Sum(size => TurnsOf(size).Sum(turn => turn.Contenders.Length)) * _connections.Length * _rounds) + Contenders.Except(Ours).Except(OwnMemory).Count();
@@ -49,7 +47,7 @@ internal sealed class HttpRun(bool quick)
             {
                 foreach (var site in sites.Values)
                 {
-                    await load.AskAsync($"fill {site.Port} {size}");
+                    await site.FillAsync(load, size);
                 }
 
                 foreach (var connections in _connections)
@@ -67,7 +65,7 @@ internal sealed class HttpRun(bool quick)
         {
             foreach (var site in sites.Values)
             {
-                site.Process.Dispose();
+                site.Dispose();
             }
         }
 
@@ -95,7 +93,7 @@ internal sealed class HttpRun(bool quick)
         const int Size = 10_000;
         foreach (var site in sites.Values)
         {
-            await load.AskAsync($"fill {site.Port} {Size}");
+            await site.FillAsync(load, Size);
         }
 
         var connections = _connections[^1];
@@ -109,27 +107,10 @@ internal sealed class HttpRun(bool quick)
     {
         // Long enough for a stall to be one.
         var milliseconds = path == "/read-sync" && !Ours.Contains(contender) ? 4 * _milliseconds : _milliseconds;
-        var answer = (await load.AskAsync($"run {site.Port} {path} {connections} {milliseconds}")).Split(' ');
-        var rate = long.Parse(answer[0], CultureInfo.InvariantCulture) / double.Parse(answer[1], CultureInfo.InvariantCulture);
+        var rate = await site.DriveAsync(load, path, connections, milliseconds);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{++_turns,5} of {_allTurns}  {_watch.Elapsed:mm\\:ss}  {size / 1000,5} KB  {connections} connections  round {round}  {path,-17} {contender,-34} {rate,9:N0}/s"));
         _samples.Add(new Sample(path, size, connections, contender, round, rate));
     }
-
-    private static async Task<RunningSite> StartAsync(ChildProcess load, string redis, string contender, int warmUpMilliseconds)
-    {
-        var port = EmbeddedGarnet.FreePort();
-        var site = new RunningSite(await ChildProcess.StartSiteAsync(contender, redis, port), port);
-        await load.AskAsync($"fill {port} 10000");
-        foreach (var path in new[] { "/read-async", "/write", "/none" })
-        {
-            Console.WriteLine($"warming up {contender} {path}");
-            await load.AskAsync($"run {port} {path} 32 {warmUpMilliseconds}");
-        }
-
-        return site;
-    }
-
-    private sealed record RunningSite(ChildProcess Process, int Port);
 }
 
 /// <summary>One turn of one contender.</summary>

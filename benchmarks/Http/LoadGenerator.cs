@@ -16,7 +16,8 @@ internal static class LoadGenerator
 
     /// <summary>
     /// Speaks a line protocol with its parent, so that the sessions it made stay for many runs: <c>fill PORT BYTES</c>, then
-    /// <c>run PORT PATH CONNECTIONS MILLISECONDS</c>, answered by the number of requests answered and the seconds.
+    /// <c>run PORT PATH CONNECTIONS MILLISECONDS</c>, answered by the number of requests answered and the seconds; or <c>time</c> with the same,
+    /// answered by these and the microseconds below which 50, 99 and 99.9 % of the requests took.
     /// </summary>
     public static async Task RunAsync()
     {
@@ -31,7 +32,7 @@ internal static class LoadGenerator
             }
             else
             {
-                Console.WriteLine(await DriveAsync(Number(words[1]), words[2], Number(words[3]), Number(words[4]), cookies[Number(words[1])]));
+                Console.WriteLine(await DriveAsync(Number(words[1]), words[2], Number(words[3]), Number(words[4]), cookies[Number(words[1])], times: words[0] == "time"));
             }
         }
     }
@@ -53,10 +54,11 @@ internal static class LoadGenerator
         return cookies;
     }
 
-    private static async Task<string> DriveAsync(int port, string path, int connections, int milliseconds, string[] cookies)
+    private static async Task<string> DriveAsync(int port, string path, int connections, int milliseconds, string[] cookies, bool times)
     {
         using var stop = new CancellationTokenSource();
         var counts = new long[connections];
+        var taken = times ? Enumerable.Range(0, connections).Select(_ => new List<long>(1 << 14)).ToArray() : null;
         var sockets = new Socket[connections];
         var watch = Stopwatch.StartNew();
         var tasks = new Task[connections];
@@ -80,7 +82,7 @@ internal static class LoadGenerator
         }
 
         await Task.WhenAll(tasks);
-        return string.Create(CultureInfo.InvariantCulture, $"{answered} {seconds}");
+        return string.Create(CultureInfo.InvariantCulture, $"{answered} {seconds}{(taken is null ? "" : Quantiles(taken))}");
 
         async Task ConnectionAsync(int index, byte[] request)
         {
@@ -92,9 +94,11 @@ internal static class LoadGenerator
                 await socket.ConnectAsync(IPAddress.Loopback, port);
                 while (!stop.IsCancellationRequested)
                 {
+                    var sent = Stopwatch.GetTimestamp();
                     await socket.SendAsync(request);
                     await ReadResponseAsync(socket, buffer);
                     counts[index]++;
+                    taken?[index].Add(Stopwatch.GetTimestamp() - sent);
                 }
             }
             catch (Exception exception) when (exception is SocketException or ObjectDisposedException or EndOfStreamException)
@@ -105,6 +109,13 @@ internal static class LoadGenerator
                 }
             }
         }
+    }
+
+    private static string Quantiles(List<long>[] taken)
+    {
+        var all = taken.SelectMany(times => times).Order().ToArray();
+        return string.Concat(new[] { 0.5, 0.99, 0.999 }.Select(share =>
+            string.Create(CultureInfo.InvariantCulture, $" {Stopwatch.GetElapsedTime(0, all[(int)(share * (all.Length - 1))]).TotalMicroseconds:0}")));
     }
 
     private static async Task ReadResponseAsync(Socket socket, byte[] buffer)

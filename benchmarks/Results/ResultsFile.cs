@@ -8,6 +8,8 @@ internal static class ResultsFile
     private static readonly Dictionary<string, string> Titles = new()
     {
         ["http"] = "End to end over HTTP",
+        ["latency"] = "Latency against load",
+        ["threads"] = "The client's threads, its own or the pool's",
         ["operations"] = "Operations (BenchmarkDotNet)",
         ["copies"] = "Memory of the local copies",
         ["users"] = "The user index against its size",
