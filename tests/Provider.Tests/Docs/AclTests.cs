@@ -1,5 +1,4 @@
 using System.Net;
-using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.DataProtection;
 using Microsoft.Extensions.Caching.Distributed;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -18,40 +17,16 @@ namespace RedisSessions.Tests.Docs;
 /// An operator writes an ACL from the table of commands in docs/keys.md. Everything works for a user who may do just what that
 /// says, and Redis notes no command that it refused.
 /// </summary>
-public abstract partial class AclTests(RedisServer server) : AnalyticsTest(server)
+public abstract class AclTests(RedisServer server) : AnalyticsTest(server)
 {
     private readonly string _instance = $"i{Guid.NewGuid():N}:";
     private readonly string _user = $"u{Guid.NewGuid():N}";
 
-    private static IReadOnlyDictionary<string, string[]> ReadTable()
-    {
-        var rows = RepositoryRoot.Read("docs", "keys.md").Split('\n')
-            .SkipWhile(line => line != "| part | commands |")
-            .Skip(2)
-            .TakeWhile(line => line.StartsWith('|'))
-            .Select(line => line.Split('|', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries));
-        return rows.ToDictionary(row => row[0], row => Command().Matches(row[1]).Select(match => match.Groups[1].Value).ToArray());
-    }
-
-    [GeneratedRegex("`([A-Z]+(?: [A-Z]+)?)`")]
-    private static partial Regex Command();
-
     /// <summary>A connection string of a user who may use the sessions and these parts.</summary>
     private async Task<string> CreateUserAsync(params string[] parts)
     {
-        var table = ReadTable();
-        var db = await DatabaseAsync();
-        string[] commands = [.. parts.Prepend("sessions").Prepend("connection").SelectMany(part => table[part]).Select(command => command.Replace(' ', '|').ToLowerInvariant())];
-
-        // A rule that names a command of a later Redis (CLIENT SETINFO) is an error.
-        var known = (RedisResult[])(await db.ExecuteAsync("COMMAND", ["INFO", .. commands]))!;
-        string[] rules =
-        [
-            "reset", "on", ">secret", $"~{Fleet.Prefix}*", $"~{_instance}*", "~__Booksleeve_TieBreak", "&*",
-            .. commands.Where((_, i) => !known[i].IsNull).Select(command => $"+{command}"),
-        ];
-        await db.ExecuteAsync("ACL", ["SETUSER", _user, .. rules]);
-        return $"{Server.Address},user={_user},password=secret";
+        await CommandTable.CreateUserAsync(await DatabaseAsync(), _user, [$"{Fleet.Prefix}*", $"{_instance}*"], [.. parts.Prepend("sessions").Prepend("connection")]);
+        return $"{Server.Address},user={_user},password={CommandTable.Password}";
     }
 
     private async Task NothingWasRefusedAsync()

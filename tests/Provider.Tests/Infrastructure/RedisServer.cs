@@ -28,6 +28,9 @@ public abstract class RedisServer : IAsyncLifetime
     /// <summary>host:port.</summary>
     public string Address { get; protected set; } = "";
 
+    /// <summary>The same for who looks at what is stored, where that is another user.</summary>
+    protected string? AdminAddress { get; set; }
+
     public async ValueTask InitializeAsync()
     {
         try
@@ -69,7 +72,7 @@ public abstract class RedisServer : IAsyncLifetime
         await _connecting.WaitAsync();
         try
         {
-            return _admin ??= await ConnectionMultiplexer.ConnectAsync($"{Address},allowAdmin=true,connectTimeout=10000,syncTimeout=30000,asyncTimeout=30000");
+            return _admin ??= await ConnectionMultiplexer.ConnectAsync($"{AdminAddress ?? Address},allowAdmin=true,connectTimeout=10000,syncTimeout=30000,asyncTimeout=30000");
         }
         finally
         {

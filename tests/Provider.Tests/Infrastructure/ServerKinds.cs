@@ -1,5 +1,3 @@
-using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
 using DotNet.Testcontainers.Images;
 using Testcontainers.Redis;
 
@@ -11,6 +9,7 @@ using Testcontainers.Redis;
 [assembly: AssemblyFixture(typeof(LocalSentinel))]
 [assembly: AssemblyFixture(typeof(TlsRedis))]
 [assembly: AssemblyFixture(typeof(Resp2Redis))]
+[assembly: AssemblyFixture(typeof(AclRedis))]
 
 namespace RedisSessions.Tests.Infrastructure;
 
@@ -33,12 +32,13 @@ public sealed class InProcessGarnet : RedisServer
     }
 }
 
-/// <summary>The redis-server on PATH.</summary>
-public sealed class LocalRedis : RedisServer
+/// <summary>What the redis-server on PATH is started as.</summary>
+public abstract class InstalledRedis<T> : RedisServer
+    where T : class, IDisposable
 {
-    private RedisProcess? _process;
+    private T? _servers;
 
-    protected override async Task StartAsync()
+    protected sealed override async Task StartAsync()
     {
         if (!RedisProcess.IsInstalled)
         {
@@ -46,144 +46,50 @@ public sealed class LocalRedis : RedisServer
             return;
         }
 
-        _process = await RedisProcess.StartAsync();
-        Address = _process.Address;
+        _servers = await StartServersAsync();
+        Address = AddressOf(_servers);
     }
+
+    protected abstract Task<T> StartServersAsync();
+
+    protected abstract string AddressOf(T servers);
 
     public override async ValueTask DisposeAsync()
     {
         await base.DisposeAsync();
-        _process?.Dispose();
+        _servers?.Dispose();
+        GC.SuppressFinalize(this);
     }
 }
 
-/// <summary>A Redis Cluster of local processes, where redis-server and redis-cli are on PATH.</summary>
-public sealed class LocalCluster : RedisServer
+/// <summary>One server.</summary>
+public class LocalRedis : InstalledRedis<RedisProcess>
 {
-    private RedisClusterProcesses? _cluster;
+    protected override Task<RedisProcess> StartServersAsync() => RedisProcess.StartAsync();
 
-    protected override async Task StartAsync()
-    {
-        if (!RedisProcess.IsInstalled)
-        {
-            Missing = "there is no redis-server on PATH";
-            return;
-        }
+    protected override string AddressOf(RedisProcess servers) => servers.Address;
+}
 
-        _cluster = await RedisClusterProcesses.StartAsync();
-        Address = _cluster.Address;
-    }
+/// <summary>Spoken to in the older protocol, as where a proxy or a version knows no other.</summary>
+public sealed class Resp2Redis : LocalRedis
+{
+    protected override string AddressOf(RedisProcess servers) => servers.Address + ",protocol=resp2";
+}
 
-    public override async ValueTask DisposeAsync()
-    {
-        await base.DisposeAsync();
-        _cluster?.Dispose();
-    }
+/// <summary>A Redis Cluster.</summary>
+public sealed class LocalCluster : InstalledRedis<RedisClusterProcesses>
+{
+    protected override Task<RedisClusterProcesses> StartServersAsync() => RedisClusterProcesses.StartAsync();
+
+    protected override string AddressOf(RedisClusterProcesses servers) => servers.Address;
 }
 
 /// <summary>A master and its replicas behind three Sentinels, found by their name.</summary>
-public sealed class LocalSentinel : RedisServer
+public sealed class LocalSentinel : InstalledRedis<SentinelProcesses>
 {
-    private SentinelProcesses? _processes;
+    protected override Task<SentinelProcesses> StartServersAsync() => SentinelProcesses.StartAsync();
 
-    protected override async Task StartAsync()
-    {
-        if (!RedisProcess.IsInstalled)
-        {
-            Missing = "there is no redis-server on PATH";
-            return;
-        }
-
-        _processes = await SentinelProcesses.StartAsync();
-        Address = _processes.Address;
-    }
-
-    public override async ValueTask DisposeAsync()
-    {
-        await base.DisposeAsync();
-        _processes?.Dispose();
-    }
-}
-
-/// <summary>The redis-server on PATH, spoken to in TLS.</summary>
-public sealed class TlsRedis : RedisServer
-{
-    // By which StackExchange.Redis learns of an issuer that the machine does not know, for a connection string cannot say it.
-    private const string IssuerVariable = "SERedis_IssuerCertPath";
-
-    private RedisProcess? _process;
-    private DirectoryInfo? _folder;
-
-    protected override async Task StartAsync()
-    {
-        if (!RedisProcess.IsInstalled)
-        {
-            Missing = "there is no redis-server on PATH";
-            return;
-        }
-
-        _folder = Directory.CreateTempSubdirectory("redis-tls-");
-        var (issuer, certificate, key) = WriteCertificates(_folder.FullName);
-        Environment.SetEnvironmentVariable(IssuerVariable, issuer);
-        var port = EmbeddedGarnet.FreePort();
-        _process = await RedisProcess.StartAsync(
-            "--tls-port", $"{port}", "--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file", issuer, "--tls-auth-clients", "no");
-        Address = $"127.0.0.1:{port},ssl=true,sslHost=localhost";
-    }
-
-    private static (string Issuer, string Certificate, string Key) WriteCertificates(string folder)
-    {
-        var (from, until) = (DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(2));
-        using var issuerKey = RSA.Create(2048);
-        var request = new CertificateRequest("CN=issuer", issuerKey, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
-        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: true, hasPathLengthConstraint: false, 0, critical: true));
-        using var issuer = request.CreateSelfSigned(from, until);
-        using var key = RSA.Create(2048);
-        var own = new CertificateRequest("CN=localhost", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
-        var names = new SubjectAlternativeNameBuilder();
-        names.AddDnsName("localhost");
-        own.CertificateExtensions.Add(names.Build());
-        using var certificate = own.Create(issuer, from, until, [1, 2, 3, 4]);
-        return (Write("issuer.pem", issuer.ExportCertificatePem()), Write("server.pem", certificate.ExportCertificatePem()), Write("server.key", key.ExportPkcs8PrivateKeyPem()));
-
-        string Write(string name, string text)
-        {
-            var path = Path.Combine(folder, name);
-            File.WriteAllText(path, text);
-            return path;
-        }
-    }
-
-    public override async ValueTask DisposeAsync()
-    {
-        await base.DisposeAsync();
-        _process?.Dispose();
-        _folder?.Delete(recursive: true);
-    }
-}
-
-/// <summary>The redis-server on PATH, spoken to in the older protocol, as where a proxy or a version knows no other.</summary>
-public sealed class Resp2Redis : RedisServer
-{
-    private RedisProcess? _process;
-
-    protected override async Task StartAsync()
-    {
-        if (!RedisProcess.IsInstalled)
-        {
-            Missing = "there is no redis-server on PATH";
-            return;
-        }
-
-        _process = await RedisProcess.StartAsync();
-        Address = _process.Address + ",protocol=resp2";
-    }
-
-    public override async ValueTask DisposeAsync()
-    {
-        await base.DisposeAsync();
-        _process?.Dispose();
-    }
+    protected override string AddressOf(SentinelProcesses servers) => servers.Address;
 }
 
 /// <summary>Redis in a container, where a Docker API answers.</summary>

@@ -184,3 +184,5 @@ public sealed class SessionRepositoryOnSentinel(LocalSentinel server) : SessionR
 public sealed class SessionRepositoryOverTls(TlsRedis server) : SessionRepositoryTests(server);
 
 public sealed class SessionRepositoryOverResp2(Resp2Redis server) : SessionRepositoryTests(server);
+
+public sealed class SessionRepositoryUnderAcl(AclRedis server) : SessionRepositoryTests(server);

@@ -471,3 +471,5 @@ public sealed class SessionOnSentinel(LocalSentinel server) : SessionTests(serve
 public sealed class SessionOverTls(TlsRedis server) : SessionTests(server);
 
 public sealed class SessionOverResp2(Resp2Redis server) : SessionTests(server);
+
+public sealed class SessionUnderAcl(AclRedis server) : SessionTests(server);

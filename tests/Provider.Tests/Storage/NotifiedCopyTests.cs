@@ -326,3 +326,5 @@ public sealed class NotifiedCopyInContainer(ContainerRedis server) : NotifiedCop
 public sealed class NotifiedCopyOnCluster(LocalCluster server) : NotifiedCopyTests(server);
 
 public sealed class NotifiedCopyOnGivenServer(GivenRedis server) : NotifiedCopyTests(server);
+
+public sealed class NotifiedCopyUnderAcl(AclRedis server) : NotifiedCopyTests(server);

@@ -238,3 +238,5 @@ public sealed class SignInOnCluster(LocalCluster server) : SignInTests(server);
 public sealed class SignInOnSentinel(LocalSentinel server) : SignInTests(server);
 
 public sealed class SignInOverResp2(Resp2Redis server) : SignInTests(server);
+
+public sealed class SignInUnderAcl(AclRedis server) : SignInTests(server);

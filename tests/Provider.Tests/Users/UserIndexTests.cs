@@ -185,3 +185,5 @@ public sealed class UserIndexOnGivenServer(GivenRedis server) : UserIndexTests(s
 public sealed class UserIndexOnCluster(LocalCluster server) : UserIndexTests(server);
 
 public sealed class UserIndexOnSentinel(LocalSentinel server) : UserIndexTests(server);
+
+public sealed class UserIndexUnderAcl(AclRedis server) : UserIndexTests(server);
