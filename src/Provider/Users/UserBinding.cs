@@ -86,7 +86,7 @@ internal sealed partial class UserBinding(
     /// </summary>
     private static bool MayTake(RedisSession session, UserBond bond) =>
         session.GetMetadata(UserFields.SignInNumber) is null
-        && (session.GetMetadata(UserFields.UserId) is not { } owner || owner == bond.UserId || session.GetMetadata(UserFields.Scheme) == bond.Scheme);
+        && (session.GetMetadata(UserFields.UserId) is null || session.GetMetadata(UserFields.Scheme) == bond.Scheme);
 
     public override async ValueTask<bool> MayCreateAsync(RedisSession session)
     {

@@ -73,6 +73,20 @@ public sealed class SignInLimitsOfTrustTests(InProcessGarnet server) : AttackTes
         Assert.Empty(await Users(site).ListAsync("ada"));
     }
 
+    /// <summary>What SessionMiddleware takes for no session's cookie is none to authentication before it, or the page would have another session than the sign-in.</summary>
+    [Fact]
+    public async Task An_earlier_ticket_beside_what_is_no_sessions_cookie_is_bound_to_the_pages_session()
+    {
+        var before = await StartAsync(SignInSite.Map, services: SignInSite.AddServices);
+        var browser = before.NewBrowser();
+        await browser.GetAsync("/login/ada");
+        browser.SetCookie(Browser.SessionCookie, Fleet.CookieOf("not of a session's length"));
+        var site = await StartAsync(SignInSite.Map, services: SignInSite.AddServices, addOns: builder => builder.AddUserIndex());
+        site.TakeOver(browser);
+        Assert.Equal("ada", await browser.GetAsync("/owner"));
+        Assert.Equal("ada", await browser.GetAsync("/owner"));
+    }
+
     /// <summary>Finding 14. Requests of one page come with it for a minute; the claim is there as long as the ticket.</summary>
     [Fact]
     public async Task An_earlier_ticket_is_shared_for_a_minute_and_claimed_for_its_life()

@@ -123,15 +123,18 @@ public abstract class ReviewMoveTests : ServerTest
         Assert.Equal("", await browser.GetAsync("/get/cart"));
     }
 
-    [Fact]
-    public async Task A_session_that_began_anew_under_the_old_id_is_not_the_one_that_moves()
+    /// <summary>Whether the data is under the new id by then or not.</summary>
+    [Theory]
+    [InlineData("/move-late")]
+    [InlineData("/move")]
+    public async Task A_session_that_began_anew_under_the_old_id_is_not_the_one_that_moves(string path)
     {
         var site = await StartAsync(Map);
         var browser = site.NewBrowser();
         await browser.GetAsync("/set/cart/tea");
         var elsewhere = browser.Copy();
         var third = browser.Copy();
-        var moving = browser.TryAsync("/move-late");
+        var moving = browser.TryAsync(path);
         await _moved.WaitAsync();
         await elsewhere.GetAsync("/destroy");
         await Task.Delay(5);

@@ -43,6 +43,20 @@ public abstract class SessionOptionsTests(RedisServer server) : ServerTest(serve
         Assert.Equal(before.Cookies, browser.Cookies);
     }
 
+    [Fact]
+    public async Task On_a_branch_within_another_session_the_cookie_of_its_own_names_a_session_of_its_own()
+    {
+        var browser = (await StartShopAsync(app =>
+        {
+            app.UseSession();
+            app.UseWhen(context => context.Request.Query.ContainsKey(Cookie), branch => branch.UseSession(new SessionOptions { Cookie = { Name = Cookie } }));
+        })).NewBrowser();
+        await browser.GetAsync("/set/cart/tea");
+        await browser.GetAsync("/set/cart/coffee?shop");
+        Assert.Equal("tea", await browser.GetAsync("/get/cart"));
+        Assert.Equal("coffee", await browser.GetAsync("/get/cart?shop"));
+    }
+
     [Theory]
     [InlineData("/regenerate")]
     [InlineData("/sign-in")]

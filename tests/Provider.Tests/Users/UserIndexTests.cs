@@ -141,6 +141,23 @@ public abstract class UserIndexTests(RedisServer server) : SignInTest(server)
         }
     }
 
+    /// <summary>Whoever prolongs it, by its id and from outside, is not its user.</summary>
+    [Fact]
+    public async Task A_session_that_is_prolonged_makes_nobody_active()
+    {
+        var clock = new FakeTimeProvider(DateTimeOffset.UtcNow);
+        Fleet = new Fleet { Clock = clock };
+        var site = await StartSignInSiteAsync(o => o.ActivityShards = 1);
+        var id = await site.NewBrowser().GetAsync("/login/ada");
+        var db = await DatabaseAsync();
+        clock.Advance(TimeSpan.FromMinutes(1));
+        await site.Sessions.ExtendAsync(id, TimeSpan.FromDays(90));
+        await Eventually.TrueAsync(
+            async () => await db.KeyTimeToLiveAsync($"{Fleet.Prefix}users:0") > TimeSpan.FromDays(90), what: "the user is found as long as the session lives");
+        Assert.Empty(await Users(site).GetActiveUsersAsync(clock.GetUtcNow()).ToListAsync());
+        Assert.Single(await Users(site).GetActiveUsersAsync(clock.GetUtcNow() - TimeSpan.FromMinutes(1)).ToListAsync());
+    }
+
     [Fact]
     public async Task The_background_pruner_runs_on_one_server_at_a_time()
     {
