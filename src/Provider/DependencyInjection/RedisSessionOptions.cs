@@ -88,6 +88,9 @@ public sealed class RedisSessionOptions
     /// <summary>This server's copies of sessions.</summary>
     public LocalCacheOptions LocalCache { get; } = new();
 
+    /// <summary>How requests wait that want their session for themselves (<see cref="ExclusiveSessionAttribute"/>).</summary>
+    public ExclusiveSessionOptions Exclusive { get; } = new();
+
     /// <summary>
     /// Whether the session's load is awaited by <c>UseSession()</c> of a <see cref="Microsoft.AspNetCore.Builder.WebApplication"/>, and before the
     /// matched endpoint runs, so that synchronous session code blocks no thread. <see cref="SessionPreloadAttribute"/> turns it off for one

@@ -45,6 +45,16 @@ internal sealed class RedisSessionOptionsValidator(IServiceProviderIsKeyedServic
             errors.Add("RedisSessionOptions.CommitFailure is no value of its enumeration. Write CommitFailure.Throw or CommitFailure.Log.");
         }
 
+        if (options.Exclusive.Wait < TimeSpan.Zero || options.Exclusive.Wait > ExclusiveSessionOptions.LongestWait)
+        {
+            errors.Add("RedisSessionOptions.Exclusive.Wait is out of range. Write a time span of at most 1 hour, for example TimeSpan.FromSeconds(10), or TimeSpan.Zero to wait for nothing.");
+        }
+
+        if (options.Exclusive.Lease < ExclusiveSessionOptions.ShortestLease || options.Exclusive.Lease > ExclusiveSessionOptions.LongestLease)
+        {
+            errors.Add("RedisSessionOptions.Exclusive.Lease is out of range. Write a time span from 100 milliseconds to 1 hour, for example TimeSpan.FromSeconds(5).");
+        }
+
         if (options.LocalCache.SizeLimit < 0)
         {
             errors.Add("RedisSessionOptions.LocalCache.SizeLimit is negative. Write a number of bytes, or 0 to keep no copies.");

@@ -77,6 +77,7 @@ public static class RedisSessionServiceCollectionExtensions
             provider.GetRequiredService<TimeProvider>()));
         services.TryAddSingleton<SessionCopies>();
         services.TryAddSingleton<SessionMetrics>();
+        services.TryAddSingleton<SessionTurns>();
         services.TryAddSingleton<SessionAddOns>();
         services.AddHostedService<ConnectAtStart>();
         services.AddHostedService<NotifiedCopies>();
@@ -108,6 +109,9 @@ public static class RedisSessionServiceCollectionExtensions
                 options.LocalCache.SizeLimit = cache.GetValue(nameof(LocalCacheOptions.SizeLimit), options.LocalCache.SizeLimit);
                 options.LocalCache.Mode = cache.GetValue(nameof(LocalCacheOptions.Mode), options.LocalCache.Mode);
                 options.LocalCache.MaxLag = cache.GetValue(nameof(LocalCacheOptions.MaxLag), options.LocalCache.MaxLag);
+                var exclusive = section.GetSection(nameof(RedisSessionOptions.Exclusive));
+                options.Exclusive.Wait = exclusive.GetValue(nameof(ExclusiveSessionOptions.Wait), options.Exclusive.Wait);
+                options.Exclusive.Lease = exclusive.GetValue(nameof(ExclusiveSessionOptions.Lease), options.Exclusive.Lease);
             }
         }
     }

@@ -65,6 +65,18 @@ internal static partial class Log
     [LoggerMessage(119, LogLevel.Error, "Session {SessionId} got its id with this response, but what was changed while the response started could not be stored.", EventName = "ChangesNotStoredBehindNewId")]
     public static partial void ChangesNotStoredBehindNewId(this ILogger logger, Guid sessionId, Exception exception);
 
+    [LoggerMessage(210, LogLevel.Warning, "An exclusive request did not renew its lease in time, and another has had its session since: what it still changes is not written.", EventName = "ExclusiveSessionLost")]
+    public static partial void TurnLost(this ILogger logger);
+
+    [LoggerMessage(211, LogLevel.Warning, "The lease of an exclusive request could not be renewed; it is tried again.", EventName = "ExclusiveSessionNotRenewed")]
+    public static partial void TurnNotRenewed(this ILogger logger, Exception exception);
+
+    [LoggerMessage(212, LogLevel.Debug, "An exclusive request could not say that it is over; its lease ends by itself.", EventName = "ExclusiveSessionNotGivenBack")]
+    public static partial void TurnNotGivenBack(this ILogger logger, Exception exception);
+
+    [LoggerMessage(213, LogLevel.Error, "An exclusive request of session {SessionId} was answered with 503, because Redis could not be asked.", EventName = "ExclusiveSessionWithoutRedis")]
+    public static partial void TurnNotTaken(this ILogger logger, Guid sessionId, Exception exception);
+
     [LoggerMessage(130, LogLevel.Information, "Changes of sessions are heard: copies are served without asking Redis.", EventName = "NotifiedCopiesProved")]
     public static partial void NotifiedCopiesProved(this ILogger logger);
 

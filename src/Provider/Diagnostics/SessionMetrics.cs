@@ -32,6 +32,8 @@ internal sealed class SessionMetrics
         Rejected = meter.CreateCounter<long>("redis_sessions.rejected", "{session}", "Sessions that a request did not match, and did not get.");
         LoadDuration = meter.CreateHistogram("redis_sessions.load.duration", "s", "From sending a load until its reply is taken.", advice: Durations);
         CommitDuration = meter.CreateHistogram("redis_sessions.commit.duration", "s", "From sending a commit until its reply is taken.", advice: Durations);
+        TurnWait = meter.CreateHistogram("redis_sessions.exclusive.wait", "s", "From when a request wanted its session for itself until it had it.", advice: Waits);
+        TurnTimedOut = meter.CreateCounter<long>("redis_sessions.exclusive.timeouts", "{request}", "Requests that wanted their session for themselves, and did not get it in time.");
         meter.CreateObservableGauge("redis_sessions.local_copy.size", () => copies.Size, "By", "Estimated memory of the local copies.");
         meter.CreateObservableCounter(
             "redis_sessions.network.io",
@@ -45,6 +47,16 @@ internal sealed class SessionMetrics
     {
         HistogramBucketBoundaries = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
     };
+
+    // From a round trip to the longest that a client waits.
+    private static InstrumentAdvice<double> Waits { get; } = new()
+    {
+        HistogramBucketBoundaries = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    };
+
+    public Histogram<double> TurnWait { get; }
+
+    public Counter<long> TurnTimedOut { get; }
 
     public Counter<long> Rejected { get; }
 

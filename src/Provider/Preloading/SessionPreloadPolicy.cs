@@ -14,7 +14,7 @@ namespace RedisSessions.Preloading;
 /// <para>
 /// Routing offers no hook between matching and running an endpoint, but a matcher policy may replace the endpoint it
 /// matched. The replacement is the same route endpoint in all that others look at (pattern, order, metadata, name); only
-/// its delegate waits first, and gives add-ons their turn between authentication and the endpoint. It runs after every other policy, on what they left, and is made once per endpoint.
+/// its delegate waits first, for the request's turn where the endpoint is exclusive, and gives add-ons theirs between authentication and the endpoint. It runs after every other policy, on what they left, and is made once per endpoint.
 /// </para>
 /// </summary>
 internal sealed class SessionPreloadPolicy(IOptions<RedisSessionOptions> options, SessionAddOns addOns) : MatcherPolicy, IEndpointSelectorPolicy
@@ -26,11 +26,6 @@ internal sealed class SessionPreloadPolicy(IOptions<RedisSessionOptions> options
 
     public bool AppliesToEndpoints(IReadOnlyList<Endpoint> endpoints)
     {
-        if (!options.Value.PreloadSession && !addOns.NeedEndpointTurn)
-        {
-            return false;
-        }
-
         foreach (var endpoint in endpoints)
         {
             // A dynamic endpoint stands for others that are not known yet.
@@ -80,7 +75,7 @@ internal sealed class SessionPreloadPolicy(IOptions<RedisSessionOptions> options
     private bool ShouldWrap(Endpoint endpoint) =>
         endpoint.RequestDelegate is not null
         && (endpoint is RouteEndpoint || endpoint.GetType() == typeof(Endpoint))
-        && (addOns.NeedEndpointTurn || Waits(endpoint))
+        && (addOns.NeedEndpointTurn || Waits(endpoint) || ExclusiveEndpoint.Of(endpoint, options.Value.Exclusive) is not null)
         && SessionPreload.MayRead(endpoint);
 
     private bool Waits(Endpoint endpoint) =>
@@ -89,9 +84,32 @@ internal sealed class SessionPreloadPolicy(IOptions<RedisSessionOptions> options
     private RequestDelegate Preload(Endpoint endpoint)
     {
         var (next, waits) = (endpoint.RequestDelegate!, Waits(endpoint));
+        if (ExclusiveEndpoint.Of(endpoint, options.Value.Exclusive) is { } exclusive)
+        {
+            return context => TakeTurnAsync(exclusive, ExclusiveEndpoint.SessionOf(context), context);
+        }
+
         return context => context.Features.Get<ISessionFeature>()?.Session is RedisSession session && (addOns.NeedEndpointTurn || (waits && !session.IsLoaded))
             ? PrepareAsync(session, context)
             : next(context);
+
+        async Task TakeTurnAsync(ExclusiveEndpoint exclusive, RedisSession session, HttpContext context)
+        {
+            if (!await exclusive.EnterAsync(session, context).ConfigureAwait(false))
+            {
+                return;
+            }
+
+            try
+            {
+                await PrepareAsync(session, context).ConfigureAwait(false);
+            }
+            catch
+            {
+                session.FailTurn();
+                throw;
+            }
+        }
 
         async Task PrepareAsync(RedisSession session, HttpContext context)
         {

@@ -27,6 +27,23 @@ internal sealed partial class RedisSession
     /// <summary>Writes what changed since the last commit; no round trip if nothing did. After a failure the changes are kept.</summary>
     public Task CommitAsync(CancellationToken cancellationToken = default)
     {
+        return _turn is null ? CommitUnlessUnchangedAsync(cancellationToken) : CommitInTurnAsync();
+
+        async Task CommitInTurnAsync()
+        {
+            try
+            {
+                await CommitUnlessUnchangedAsync(cancellationToken).ConfigureAwait(false);
+            }
+            finally
+            {
+                EndTurn();
+            }
+        }
+    }
+
+    private Task CommitUnlessUnchangedAsync(CancellationToken cancellationToken)
+    {
         if (NeedsCommit)
         {
             return CommitSlowAsync(cancellationToken);
@@ -59,9 +76,14 @@ internal sealed partial class RedisSession
         try
         {
             var outcome = await CommitAsync(NewDeadline(), cancellationToken).ConfigureAwait(false);
-            if (outcome is CommitOutcome.TooManyFields or CommitOutcome.TooLarge)
+            refusal = outcome switch
             {
-                refusal = _store.AddOns.Refused(this, outcome);
+                CommitOutcome.TooManyFields or CommitOutcome.TooLarge => _store.AddOns.Refused(this, outcome),
+                CommitOutcome.TurnLost => new ExclusiveSessionLostException(),
+                _ => null,
+            };
+            if (refusal is not null)
+            {
                 throw refusal;
             }
 
@@ -109,8 +131,7 @@ internal sealed partial class RedisSession
             if (_move is { IsWritten: false } move)
             {
                 // Whole, and to where nobody else writes: what it holds was counted as it was set.
-                await WriteMovedAsync(move, commit, deadline, cancellationToken).ConfigureAwait(false);
-                return CommitOutcome.Done;
+                return await WriteMovedAsync(move, commit, deadline, cancellationToken).ConfigureAwait(false);
             }
 
             return await WriteDeltaAsync(commit, deadline, cancellationToken).ConfigureAwait(false);
@@ -141,7 +162,8 @@ internal sealed partial class RedisSession
                 commit.Before,
                 isFresh,
                 ReusedId,
-                commit.Before is null ? this : null),
+                commit.Before is null ? this : null,
+                Fence),
             cancellationToken).ConfigureAwait(false);
         if (reply.Outcome != CommitOutcome.Done)
         {
@@ -297,7 +319,7 @@ internal sealed partial class RedisSession
             IncrementReply reply;
             try
             {
-                reply = await deadline.WaitAsync(_store.Hash.IncrementAsync(_identity.Key, key, by, stored, _idleTimeout), cancellationToken).ConfigureAwait(false);
+                reply = await deadline.WaitAsync(_store.Hash.IncrementAsync(_identity.Key, key, by, stored, _idleTimeout, Fence), cancellationToken).ConfigureAwait(false);
             }
             catch (TimeoutException exception) when (exception is not RedisTimeoutException)
             {
@@ -311,6 +333,11 @@ internal sealed partial class RedisSession
                 AcceptCommit(_content.Stored(key, reply.Value), reply.Commit, ticket, isKnown);
                 await TellFormerStoreAsync(deadline, cancellationToken).ConfigureAwait(false);
                 return long.Parse(reply.Value, CultureInfo.InvariantCulture);
+            }
+
+            if (reply.Commit.Outcome == CommitOutcome.TurnLost)
+            {
+                throw new ExclusiveSessionLostException();
             }
 
             Gone();

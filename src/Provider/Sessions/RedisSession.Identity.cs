@@ -72,8 +72,15 @@ internal sealed partial class RedisSession
     }
 
     /// <summary>The first step of regeneration: see <see cref="SessionMove"/>.</summary>
-    private async Task WriteMovedAsync(SessionMove move, SessionCommit commit, IODeadline deadline, CancellationToken cancellationToken)
+    private async Task<CommitOutcome> WriteMovedAsync(SessionMove move, SessionCommit commit, IODeadline deadline, CancellationToken cancellationToken)
     {
+        if (_turn is { } turn && !await deadline.WaitAsync(_store.Turns.IsLatestAsync(turn.Fence), cancellationToken).ConfigureAwait(false))
+        {
+            // Here, because the new id has nothing to do with it; and once more where the old one goes.
+            _content.PutBack(commit);
+            return CommitOutcome.TurnLost;
+        }
+
         var before = commit.Before!;
         var moved = commit.After(SessionSnapshot.NoVersion, before.CreatedAt);
         var ticket = _store.Copies.Expect(_identity.Key);
@@ -86,12 +93,13 @@ internal sealed partial class RedisSession
             await deadline.WaitAsync(_store.Hash.DeleteAsync(_identity.Key), cancellationToken).ConfigureAwait(false);
             _content.PutBack(commit);
             Gone();
-            return;
+            return CommitOutcome.Missing;
         }
 
         AcceptCommit(commit, reply, ticket, isKnown: before.Version != SessionSnapshot.NoVersion);
         move.IsWritten = true;
         await TellFormerStoreAsync(deadline, cancellationToken).ConfigureAwait(false);
+        return CommitOutcome.Done;
     }
 
     /// <summary>The response never started, as after an exception that nobody handled: the browser has the old cookie, and the old session.</summary>

@@ -247,6 +247,7 @@ internal sealed partial class RedisSession
         if (reply.Session is not { } session || _store.Timeouts.IsOver(session))
         {
             _state = SessionState.Absent;
+            TakeLoaded(null);
             _lost = _identity.Id;
             _store.Copies.Remove(_identity.Key);
             _store.Metrics.Missing.Add(1);
@@ -261,13 +262,23 @@ internal sealed partial class RedisSession
         }
 
         _state = SessionState.Loaded(session);
-        _content.Reset(session);
+        TakeLoaded(session);
         var (identity, isDue) = (_identity, Keep(reply, copy, ticket));
         _store.Logger.SessionLoaded(identity.Id, session.Fields.Count);
         _store.AddOns.Loaded(this);
         if (isDue && _state.Kind == SessionStateKind.Loaded)
         {
             _ = SlideAsync(identity.Id, identity.Key, session, copy, BeatOf(identity.Id, session, Client));
+        }
+    }
+
+    private void TakeLoaded(SessionSnapshot? session)
+    {
+        if (_content.Load(session))
+        {
+            _failedCommit = null;
+            _store.Metrics.Dropped.Add(1);
+            _store.Logger.SessionGoneAtCommit(_identity.Id);
         }
     }
 

@@ -175,6 +175,21 @@ internal sealed partial class RedisSession
         }
     }
 
+    /// <summary>What was written under a new id is nobody's: the browser stays with the old one.</summary>
+    private async Task WithdrawAsync(SessionIdentity identity)
+    {
+        Gone();
+        try
+        {
+            await NewDeadline().WaitAsync(_store.Hash.DeleteAsync(identity.Key), CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (Redis.RedisAway.Explains(exception))
+        {
+            // It expires by itself.
+            _store.Logger.FormerIdNotDeleted(identity.Id, exception);
+        }
+    }
+
     /// <summary>The last step of regeneration. Whatever fails here, the data is there under the new id.</summary>
     private async Task DepartAsync()
     {
@@ -194,7 +209,7 @@ internal sealed partial class RedisSession
                 await deadline.WaitAsync(used.RemoveAsync(move.From.Secret), CancellationToken.None).ConfigureAwait(false);
             }
 
-            if (!await deadline.WaitAsync(move.DepartAsync(_store.Hash, identity, _idleTimeout), CancellationToken.None).ConfigureAwait(false))
+            if (!await deadline.WaitAsync(move.DepartAsync(_store.Hash, identity, _idleTimeout, _turn?.Fence), CancellationToken.None).ConfigureAwait(false))
             {
                 // First of all, for the command that ends the new hash may fail: then nobody has its cookie, and it expires by itself.
                 Gone();
@@ -211,6 +226,17 @@ internal sealed partial class RedisSession
             {
                 await TellFormerStoreAsync(deadline, CancellationToken.None, isKnown: false).ConfigureAwait(false);
             }
+        }
+        catch (ExclusiveSessionLostException)
+        {
+            _hasDeparted = false;
+            await WithdrawAsync(identity).ConfigureAwait(false);
+            if (_store.CommitFailure == CommitFailure.Throw && _context?.Response.StatusCode < StatusCodes.Status500InternalServerError)
+            {
+                throw;
+            }
+
+            return;
         }
         catch (Exception exception)
         {

@@ -14,7 +14,7 @@ namespace RedisSessions.Sessions;
 /// Reading and writing are pure memory once the load has arrived.
 /// <para>
 /// The parts, in the order a request meets them: <c>RedisSession.Loading.cs</c>, this file, <c>RedisSession.Committing.cs</c>,
-/// <c>RedisSession.Identity.cs</c>, <c>RedisSession.Response.cs</c>. All fields are here. What each member does in each state is a
+/// <c>RedisSession.Identity.cs</c>, <c>RedisSession.Response.cs</c>; <c>RedisSession.Turn.cs</c> where requests take turns. All fields are here. What each member does in each state is a
 /// table in src/Provider/README.md. Like every ISession, not for concurrent use.
 /// </para>
 /// </summary>
@@ -52,6 +52,9 @@ internal sealed partial class RedisSession : ISession, IBeforeAgain
     private SessionEndReason? _endReason;
     private bool _knowsEnd;
     private Dictionary<SessionAddOn, object>? _addOnStates;
+
+    // Where the endpoint asks for one.
+    private SessionTurn? _turn;
 
     public RedisSession(
         RedisSessionStore store,

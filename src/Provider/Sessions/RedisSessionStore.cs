@@ -22,6 +22,7 @@ internal sealed class RedisSessionStore(
     SessionCookie cookie,
     SessionCopies copies,
     SessionMetrics metrics,
+    SessionTurns turns,
     SessionAddOns addOns,
     IHttpContextAccessor contexts,
     IOptions<SessionOptions> options,
@@ -42,6 +43,8 @@ internal sealed class RedisSessionStore(
     public SessionCopies Copies { get; } = copies;
 
     public SessionMetrics Metrics { get; } = metrics;
+
+    public SessionTurns Turns { get; } = turns;
 
     public SessionAddOns AddOns { get; } = addOns;
 

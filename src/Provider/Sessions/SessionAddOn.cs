@@ -31,6 +31,12 @@ internal abstract class SessionAddOn
     /// </summary>
     public virtual ValueTask BeforeEndpointAsync(RedisSession session, HttpContext context) => ValueTask.CompletedTask;
 
+    /// <summary>
+    /// The request has waited for its turn and loaded its session once more, which was <paramref name="before"/> when it was authenticated. <see cref="Loaded"/> comes first, if there still is one.
+    /// </summary>
+    /// <returns>False if it must not go on, because what it was authenticated by has ended.</returns>
+    public virtual bool MayGoOn(RedisSession session, SessionSnapshot before) => true;
+
     /// <summary>A value is about to be set; what this throws, the application meets.</summary>
     public virtual void Setting(RedisSession session, string key, int bytes)
     {

@@ -65,6 +65,8 @@ internal sealed class SessionAddOns
         }
     }
 
+    public bool MayGoOn(RedisSession session, SessionSnapshot before) => Array.TrueForAll(_all, addOn => addOn.MayGoOn(session, before));
+
     public void Setting(RedisSession session, string key, int bytes)
     {
         foreach (var addOn in _all)

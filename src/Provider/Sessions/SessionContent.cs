@@ -48,6 +48,36 @@ internal sealed class SessionContent
         Changes = 0;
     }
 
+    /// <summary>
+    /// Takes what was loaded. Of what was loaded once more, what the request has changed stays on top of it, unless the session has ended or is another: then those changes are nobody's.
+    /// </summary>
+    /// <returns>Whether changes were dropped.</returns>
+    public bool Load(SessionSnapshot? stored)
+    {
+        var hadChanges = HasChanges;
+        if (!hadChanges || (_stored is not null && stored?.CreatedAt != _stored.CreatedAt))
+        {
+            Reset(stored);
+            return hadChanges;
+        }
+
+        (_stored, _isShared) = (stored, false);
+        _fields = stored is null || _delta!.IsCleared ? new SessionFields() : stored.Fields.Copy();
+        foreach (var (name, value) in _delta!.Fields)
+        {
+            if (value is null)
+            {
+                _fields.Remove(name);
+            }
+            else
+            {
+                _fields.Set(name, value);
+            }
+        }
+
+        return false;
+    }
+
     public bool TryGet(string name, [NotNullWhen(true)] out byte[]? value) => _fields.TryGet(name, out value);
 
     public void Set(string name, byte[] value)

@@ -45,18 +45,25 @@ internal sealed class SessionMove(SessionIdentity from, SessionSnapshot departed
     public async Task<bool> MayGoOnAsync(SessionHash hash) => IsSignedIn || await hash.IsThereAsync(From.Key, Departed).ConfigureAwait(false);
 
     /// <summary>The second step.</summary>
+    /// <param name="hash">Where sessions are.</param>
+    /// <param name="to">The new id.</param>
+    /// <param name="idle">The idle timeout of a session that has none of its own.</param>
+    /// <param name="turn">The request's turn under the old id; null if it has none.</param>
+    /// <exception cref="ExclusiveSessionLostException">Another request has had one since.</exception>
     /// <returns>False if somebody ended the session under its old id: then it must not live on under the new one.</returns>
-    public async Task<bool> DepartAsync(SessionHash hash, SessionIdentity to, TimeSpan idle)
+    public async Task<bool> DepartAsync(SessionHash hash, SessionIdentity to, TimeSpan idle, TurnFence? turn)
     {
         var known = Departed;
         while (true)
         {
-            switch (await hash.DeleteAtVersionAsync(From.Id, known.Version).ConfigureAwait(false))
+            switch (await hash.DeleteAtVersionAsync(From.Id, known.Version, turn).ConfigureAwait(false))
             {
                 case DeleteReply.Deleted:
                     return true;
                 case DeleteReply.Missing:
                     return IsSignedIn;
+                case DeleteReply.TurnLost:
+                    throw new ExclusiveSessionLostException();
             }
 
             var read = await hash.ReadAsync(From.Key).ConfigureAwait(false);

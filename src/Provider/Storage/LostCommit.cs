@@ -14,8 +14,19 @@ namespace RedisSessions.Storage;
 /// <param name="Known">What it was to change, as far as the caller knew; null if it knew of none.</param>
 /// <param name="MarkKey">What goes where it creates the session; null for nothing.</param>
 /// <param name="Before">What is to be there before it; null for nothing.</param>
+/// <param name="Turn">The turn of the request that commits; null for none.</param>
 internal sealed record LostCommit(
-    long Version, string Key, SessionDelta Delta, Expected Expected, TimeSpan Idle, long Creation, CommitBound? Bound, SessionSnapshot? Known, string? MarkKey, IBeforeAgain? Before)
+    long Version,
+    string Key,
+    SessionDelta Delta,
+    Expected Expected,
+    TimeSpan Idle,
+    long Creation,
+    CommitBound? Bound,
+    SessionSnapshot? Known,
+    string? MarkKey,
+    IBeforeAgain? Before,
+    TurnFence? Turn)
 {
     /// <summary>What it was to change is known whole: the version, and all that was there.</summary>
     private bool IsKnown => Known is null ? Expected.CreatedAt is null : Known is { IsPartial: false, Version: not SessionSnapshot.NoVersion };

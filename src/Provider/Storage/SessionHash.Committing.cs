@@ -20,6 +20,7 @@ internal sealed partial class SessionHash
     /// <param name="isFresh">Whether the caller knows that its TTL needs no sliding yet.</param>
     /// <param name="reused">The session's id, where a session may have ended under it before; null for an id that nobody had.</param>
     /// <param name="before">What is to be there before a session that this creates, should it be sent again; null for nothing.</param>
+    /// <param name="turn">The turn of the request that commits; null for none.</param>
     public async Task<CommitReply> CommitAsync(
         string key,
         SessionDelta delta,
@@ -30,12 +31,13 @@ internal sealed partial class SessionHash
         SessionSnapshot? known = null,
         bool isFresh = false,
         Guid? reused = null,
-        IBeforeAgain? before = null)
+        IBeforeAgain? before = null,
+        TurnFence? turn = null)
     {
         var (markKey, fresh) = (reused is { } id ? keys.Ended(id) : null, isFresh ? known : null);
         if (_codec is not null)
         {
-            return await CommitSealedAsync(_codec, key, delta, expected, idle, createdAt, bound, known, fresh, markKey, before).ConfigureAwait(false);
+            return await CommitSealedAsync(_codec, key, delta, expected, idle, createdAt, bound, known, fresh, markKey, before, turn).ConfigureAwait(false);
         }
 
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
@@ -43,12 +45,12 @@ internal sealed partial class SessionHash
         var creation = createdAt ?? times.Now;
         try
         {
-            var call = CommitScript.Begin(database, _channel, key, times, expected, version, creation, delta, codec: null, fresh, bound, markKey: markKey);
+            var call = CommitScript.Begin(database, _channel, key, times, expected, version, creation, delta, codec: null, fresh, bound, markKey: markKey, turn: turn);
             return CommitScript.Reply(await call.EndAsync(before).ConfigureAwait(false), version, fresh);
         }
         catch (Exception lost) when (RedisAway.LeavesOutcomeUnknown(lost) && Failover.Of(database) is not null)
         {
-            return await CommitAgainAsync(Failover.Of(database)!, lost, new LostCommit(version, key, delta, expected, idle, creation, bound, known, markKey, before)).ConfigureAwait(false);
+            return await CommitAgainAsync(Failover.Of(database)!, lost, new LostCommit(version, key, delta, expected, idle, creation, bound, known, markKey, before, turn)).ConfigureAwait(false);
         }
     }
 
@@ -67,7 +69,8 @@ internal sealed partial class SessionHash
         SessionSnapshot? known,
         SessionSnapshot? fresh,
         string? markKey,
-        IBeforeAgain? before)
+        IBeforeAgain? before,
+        TurnFence? turn)
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         var isKnown = known is not { Version: SessionSnapshot.NoVersion } and not { IsPartial: true };
@@ -95,12 +98,12 @@ internal sealed partial class SessionHash
             try
             {
                 var seal = codec.Seal(key, SessionSnapshot.Applied(version, known?.CreatedAt ?? creation, known, delta));
-                var call = CommitScript.Begin(database, _channel, key, times, Expected.Exactly(known), version, creation, delta, codec, fresh, bound, seal, markKey);
+                var call = CommitScript.Begin(database, _channel, key, times, Expected.Exactly(known), version, creation, delta, codec, fresh, bound, seal, markKey, turn);
                 reply = CommitScript.Reply(await call.EndAsync(before).ConfigureAwait(false), version, fresh);
             }
             catch (Exception lost) when (RedisAway.LeavesOutcomeUnknown(lost) && Failover.Of(database) is not null)
             {
-                return await CommitAgainAsync(Failover.Of(database)!, lost, new LostCommit(version, key, delta, expected, idle, creation, bound, known, markKey, before)).ConfigureAwait(false);
+                return await CommitAgainAsync(Failover.Of(database)!, lost, new LostCommit(version, key, delta, expected, idle, creation, bound, known, markKey, before, turn)).ConfigureAwait(false);
             }
 
             if (reply.Outcome is not (CommitOutcome.Changed or CommitOutcome.Missing) || expected.Version is not null || (reply.Outcome == CommitOutcome.Missing && expected.CreatedAt is not null))
@@ -131,11 +134,12 @@ internal sealed partial class SessionHash
     /// <param name="by">What to add.</param>
     /// <param name="loaded">The session that is meant.</param>
     /// <param name="idle">The idle timeout of a session that has none of its own.</param>
-    public async Task<IncrementReply> IncrementAsync(string key, string name, long by, SessionSnapshot loaded, TimeSpan idle)
+    /// <param name="turn">The turn of the request that adds; null for none.</param>
+    public async Task<IncrementReply> IncrementAsync(string key, string name, long by, SessionSnapshot loaded, TimeSpan idle, TurnFence? turn = null)
     {
         if (_codec is not null)
         {
-            return await IncrementEncodedAsync(key, name, by, loaded, idle).ConfigureAwait(false);
+            return await IncrementEncodedAsync(key, name, by, loaded, idle, turn).ConfigureAwait(false);
         }
 
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
@@ -143,11 +147,11 @@ internal sealed partial class SessionHash
         RedisResult reply;
         try
         {
-            reply = await IncrementScript.Begin(database, _channel, key, times, loaded.CreatedAt, version, name, by).EndAsync().ConfigureAwait(false);
+            reply = await IncrementScript.Begin(database, _channel, key, times, loaded.CreatedAt, version, name, by, turn).EndAsync().ConfigureAwait(false);
         }
         catch (Exception lost) when (RedisAway.LeavesOutcomeUnknown(lost) && Failover.Of(database) is not null)
         {
-            reply = await IncrementAgainAsync(Failover.Of(database)!, lost, key, name, by, loaded, times, version).ConfigureAwait(false);
+            reply = await IncrementAgainAsync(Failover.Of(database)!, lost, key, name, by, loaded, times, version, turn).ConfigureAwait(false);
         }
 
         return IncrementScript.Reply(reply, version);
@@ -157,7 +161,7 @@ internal sealed partial class SessionHash
     /// The sum is made here, because Redis cannot read its terms, and set only if nobody changed the session meanwhile; else
     /// it is made again from what the session holds now.
     /// </summary>
-    private async Task<IncrementReply> IncrementEncodedAsync(string key, string name, long by, SessionSnapshot loaded, TimeSpan idle)
+    private async Task<IncrementReply> IncrementEncodedAsync(string key, string name, long by, SessionSnapshot loaded, TimeSpan idle, TurnFence? turn)
     {
         var current = loaded;
         while (true)
@@ -170,7 +174,7 @@ internal sealed partial class SessionHash
 
             var delta = new SessionDelta();
             var sum = delta.Fields[name] = Encoding.UTF8.GetBytes(checked(number + by).ToString(CultureInfo.InvariantCulture));
-            var reply = await CommitAsync(key, delta, Expected.Exactly(current), idle, known: current).ConfigureAwait(false);
+            var reply = await CommitAsync(key, delta, Expected.Exactly(current), idle, known: current, turn: turn).ConfigureAwait(false);
             if (reply.Outcome != CommitOutcome.Changed)
             {
                 return new IncrementReply(reply, sum!);

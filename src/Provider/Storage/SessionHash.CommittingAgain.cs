@@ -70,7 +70,8 @@ internal sealed partial class SessionHash
                     _codec,
                     bound: commit.Bound,
                     seal: seal,
-                    markKey: commit.MarkKey);
+                    markKey: commit.MarkKey,
+                    turn: commit.Turn);
                 var reply = CommitScript.Reply(await call.EndAsync(commit.Before).ConfigureAwait(false), commit.Version);
                 if (reply.Outcome is CommitOutcome.Changed or CommitOutcome.Missing)
                 {
@@ -92,7 +93,7 @@ internal sealed partial class SessionHash
     /// As <see cref="CommitAgainAsync"/>. But what an increment did cannot be told once others changed the session, and adding twice is worse than saying that nobody knows.
     /// </summary>
     private async Task<RedisResult> IncrementAgainAsync(
-        Failover failover, Exception lost, string key, string name, long by, SessionSnapshot loaded, SlideTimes times, long version)
+        Failover failover, Exception lost, string key, string name, long by, SessionSnapshot loaded, SlideTimes times, long version, TurnFence? turn)
     {
         var (since, failure) = (Environment.TickCount64, lost);
         while (await failover.WaitAsync(failure, since).ConfigureAwait(false) is { } database)
@@ -103,7 +104,7 @@ internal sealed partial class SessionHash
                 failover.Recovered();
                 if (now.IsNull || now == version || now == loaded.Version)
                 {
-                    return await IncrementScript.Begin(database, _channel, key, times, loaded.CreatedAt, version, name, by).EndAsync().ConfigureAwait(false);
+                    return await IncrementScript.Begin(database, _channel, key, times, loaded.CreatedAt, version, name, by, turn).EndAsync().ConfigureAwait(false);
                 }
 
                 break;

@@ -140,10 +140,13 @@ internal sealed partial class SessionHash(
     }
 
     /// <summary>Deletes a session that moved to another id, if nobody changed it since it was read.</summary>
-    public async Task<DeleteReply> DeleteAtVersionAsync(Guid id, long version)
+    /// <param name="id">The session.</param>
+    /// <param name="version">What it must be at.</param>
+    /// <param name="turn">The turn of the request that moves it; null for none.</param>
+    public async Task<DeleteReply> DeleteAtVersionAsync(Guid id, long version, TurnFence? turn)
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        var call = DeleteAtVersionScript.Begin(database, _channel, keys.Session(id), keys.Moved(id), version, MovedFor);
+        var call = DeleteAtVersionScript.Begin(database, _channel, keys.Session(id), keys.Moved(id), version, MovedFor, turn);
         return DeleteAtVersionScript.Reply(await call.EndAsync().ConfigureAwait(false));
     }
 

@@ -21,6 +21,12 @@ internal sealed class SessionKeys(string prefix)
     /// <summary>Says for a while why a session ended; in its slot.</summary>
     public string Ended(Guid id) => $"{Prefix}ended:{{{id}}}";
 
+    /// <summary>Says which request has its turn at a session, or had it last; in its slot.</summary>
+    public string Turn(Guid id) => $"{Prefix}turn:{{{id}}}";
+
+    /// <summary>Says which of those that wait for a turn is the next; in its slot.</summary>
+    public static string NextTurn(string turnKey) => turnKey + ":next";
+
     /// <summary>The hash of one session: <c>session:{id}</c>. One allocation.</summary>
     public string Session(Guid id) => string.Create(Prefix.Length + IdLength + 2, (Prefix, id), static (span, state) =>
     {

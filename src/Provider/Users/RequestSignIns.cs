@@ -27,6 +27,20 @@ internal sealed class RequestSignIns
         }
     }
 
+    /// <summary>Whether one of them is of a ticket with this number.</summary>
+    public bool HasNumber(string number)
+    {
+        foreach (var signIn in _all)
+        {
+            if (signIn.Number == number)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
     public static RequestSignIns? Find(HttpContext context) => context.Features.Get<RequestSignIns>();
 
     /// <summary>A scheme's sign-in; null if the request was not asked for one.</summary>

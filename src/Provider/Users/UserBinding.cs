@@ -49,6 +49,14 @@ internal sealed partial class UserBinding(
         RememberedSession.Renew(session, timeouts);
     }
 
+    /// <summary>Where a sign-in ends with its session, it also ends for a request that was authenticated by it and waited since.</summary>
+    public override bool MayGoOn(RedisSession session, SessionSnapshot before) =>
+        !index.Options.EndSignInWithSession
+        || before.GetMetadata(UserFields.SignInNumber) is not { } number
+        || session.Context is not { } context
+        || RequestSignIns.Find(context)?.HasNumber(number) != true
+        || session.GetMetadata(UserFields.SignInNumber) == number;
+
     public override ValueTask BeforeEndpointAsync(RedisSession session, HttpContext context)
     {
         // A session that does not exist yet is bound when it is created; a request that stores nothing creates none.

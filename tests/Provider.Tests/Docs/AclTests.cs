@@ -53,6 +53,7 @@ public abstract class AclTests(RedisServer server) : AnalyticsTest(server)
             await context.Session.RegenerateIdAsync();
         });
         app.MapGet("/timeout", (HttpContext context) => context.Session.SetIdleTimeout(TimeSpan.FromMinutes(7)));
+        app.MapGet("/take-turns", (HttpContext context) => context.Session.SetString("turn", "taken")).RequireExclusiveSession(lease: TimeSpan.FromMilliseconds(100));
         app.MapGet("/remove/{key}", (HttpContext context, string key) => context.Session.Remove(key));
         app.MapGet("/track/{name}", (HttpContext context, string name) => context.Session.Track(name, $"data of {name}"));
     }
@@ -105,6 +106,18 @@ public abstract class AclTests(RedisServer server) : AnalyticsTest(server)
     {
         var site = await StartAsUserAsync(await CreateUserAsync(), options: o => (o.AbsoluteTimeout, o.LocalCache.SizeLimit) = (TimeSpan.FromMinutes(24), copies ? o.LocalCache.SizeLimit : 0));
         await UseSessionsAsync(site);
+        NothingWentWrong(site);
+        await NothingWasRefusedAsync();
+    }
+
+    [Fact]
+    public async Task Exclusive_requests()
+    {
+        var site = await StartAsUserAsync(await CreateUserAsync());
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/a/1");
+        Assert.All(await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => browser.TryAsync("/take-turns"))), page => Assert.Equal(HttpStatusCode.OK, page.Status));
+        Assert.Equal("a,turn", await browser.GetAsync("/keys"));
         NothingWentWrong(site);
         await NothingWasRefusedAsync();
     }

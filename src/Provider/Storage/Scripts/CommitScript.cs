@@ -119,6 +119,7 @@ internal static class CommitScript
     /// <param name="bound">What the session may hold afterwards; null for no limit.</param>
     /// <param name="seal">What makes all of it one afterwards; null where there is no codec.</param>
     /// <param name="markKey">What says why the session before it ended, and goes where this creates another; null for nothing.</param>
+    /// <param name="turn">The turn of the request that commits; null for none.</param>
     public static RedisScript.Call Begin(
         IDatabase database,
         string? channel,
@@ -132,9 +133,10 @@ internal static class CommitScript
         SessionSnapshot? fresh = null,
         CommitBound? bound = null,
         byte[]? seal = null,
-        string? markKey = null) =>
+        string? markKey = null,
+        TurnFence? turn = null) =>
         (bound is null ? Script : BoundedScript).Begin(
-            database, channel, markKey is null ? [key] : [key, markKey], Arguments(key, times, expected, version, creation, delta, codec, fresh, bound, seal));
+            database, channel, markKey is null ? [key] : [key, markKey], Arguments(key, times, expected, version, creation, delta, codec, fresh, bound, seal), turn);
 
     private static RedisValue[] Arguments(
         string key, SlideTimes times, Expected expected, long version, long creation, SessionDelta delta, FieldCodec? codec, SessionSnapshot? fresh, CommitBound? bound, byte[]? seal)
@@ -177,6 +179,7 @@ internal static class CommitScript
             Changed => new CommitReply(CommitOutcome.Changed),
             TooManyFields => new CommitReply(CommitOutcome.TooManyFields),
             TooLarge => new CommitReply(CommitOutcome.TooLarge),
+            ChangeScript.TurnLost => new CommitReply(CommitOutcome.TurnLost),
             _ => new CommitReply(CommitOutcome.Missing),
         };
     }

@@ -31,13 +31,15 @@ internal static class DeleteAtVersionScript
     /// <param name="movedKey">The mark's key, in the same slot.</param>
     /// <param name="version">What it must be at.</param>
     /// <param name="markedFor">How long the mark stays.</param>
-    public static RedisScript.Call Begin(IDatabase database, string? channel, string key, string movedKey, long version, TimeSpan markedFor) =>
-        Script.Begin(database, channel, [key, movedKey], [version, (long)markedFor.TotalMilliseconds]);
+    /// <param name="turn">The turn of the request that moves it; null for none.</param>
+    public static RedisScript.Call Begin(IDatabase database, string? channel, string key, string movedKey, long version, TimeSpan markedFor, TurnFence? turn) =>
+        Script.Begin(database, channel, [key, movedKey], [version, (long)markedFor.TotalMilliseconds], turn);
 
     public static DeleteReply Reply(RedisResult reply) => (int)reply switch
     {
         Deleted => DeleteReply.Deleted,
         Changed => DeleteReply.Changed,
+        ChangeScript.TurnLost => DeleteReply.TurnLost,
         _ => DeleteReply.Missing,
     };
 }

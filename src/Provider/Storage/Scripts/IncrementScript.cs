@@ -19,7 +19,7 @@ internal static class IncrementScript
         return {version, created, redis.call('HGET', key, name)}
         """);
 
-    public static RedisScript.Call Begin(IDatabase database, string? channel, string key, SlideTimes times, long createdAt, long version, string name, long by)
+    public static RedisScript.Call Begin(IDatabase database, string? channel, string key, SlideTimes times, long createdAt, long version, string name, long by, TurnFence? turn = null)
     {
         var arguments = new RedisValue[SlideTimes.Count + 4];
         times.WriteTo(arguments);
@@ -27,10 +27,10 @@ internal static class IncrementScript
         arguments[6] = version;
         arguments[7] = FieldNames.Encode(name);
         arguments[8] = by;
-        return Script.Begin(database, channel, [key], arguments);
+        return Script.Begin(database, channel, [key], arguments, turn);
     }
 
     public static IncrementReply Reply(RedisResult reply, long version) => reply.Length >= 0
         ? new IncrementReply(new CommitReply(CommitOutcome.Done, version, (long)reply[0], (long)reply[1]), (byte[])reply[2]!)
-        : new IncrementReply(new CommitReply(CommitOutcome.Missing), []);
+        : new IncrementReply(new CommitReply((int)reply == ChangeScript.TurnLost ? CommitOutcome.TurnLost : CommitOutcome.Missing), []);
 }

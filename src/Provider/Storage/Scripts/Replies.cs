@@ -32,6 +32,9 @@ internal enum CommitOutcome
     /// <summary>It would have more bytes than <see cref="SessionLimits"/> allow; nothing was written.</summary>
     TooLarge,
 
+    /// <summary>Another request has had the turn since the caller had it; nothing was written.</summary>
+    TurnLost,
+
     Done,
 }
 
@@ -63,4 +66,7 @@ internal enum DeleteReply
 
     /// <summary>It is at another version; nothing was deleted.</summary>
     Changed,
+
+    /// <summary>Another request has had the turn since the caller had it; nothing was deleted.</summary>
+    TurnLost,
 }
