@@ -44,7 +44,8 @@ public static class SignInCode
             return null;
         }
 
-        var user = session.GetString(User);
+        // Of two requests with the right code one signs in.
+        var user = await session.TakeStringAsync(Code) is null ? null : session.GetString(User);
         End(session);
         return user;
     }

@@ -85,6 +85,13 @@ public sealed class RedisSessionOptions
     /// </summary>
     public TimeSpan WaitForFailover { get; set; } = TimeSpan.FromMilliseconds(500);
 
+    /// <summary>
+    /// Whether the application sets values with a lifetime of their own (<c>Session.Set(key, value, lifetime)</c>), so that a server that cannot do that is to be found out at
+    /// start-up, which then fails with <see cref="NotSupportedException"/>. Where Redis is away at start-up, that is logged, and the first such value tells. Default
+    /// <see langword="false"/>: nobody asks until one is set.
+    /// </summary>
+    public bool RequireFieldExpiry { get; set; }
+
     /// <summary>This server's copies of sessions.</summary>
     public LocalCacheOptions LocalCache { get; } = new();
 

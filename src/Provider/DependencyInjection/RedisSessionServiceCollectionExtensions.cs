@@ -68,6 +68,7 @@ public static class RedisSessionServiceCollectionExtensions
         services.TryAddSingleton<RedisConnection>();
         services.TryAddSingleton<SessionTimeouts>();
         services.TryAddSingleton<SessionHash>();
+        services.TryAddSingleton<FieldExpiry>();
         services.TryAddSingleton(static provider => new SessionKeys(provider.GetRequiredService<IOptions<RedisSessionOptions>>().Value.KeyPrefix));
         services.TryAddSingleton<SessionCookie>();
         services.TryAddSingleton(static provider => new RedisFeed(
@@ -80,6 +81,7 @@ public static class RedisSessionServiceCollectionExtensions
         services.TryAddSingleton<SessionTurns>();
         services.TryAddSingleton<SessionAddOns>();
         services.AddHostedService<ConnectAtStart>();
+        services.AddHostedService<RequireAtStart>();
         services.AddHostedService<NotifiedCopies>();
         services.AddMetrics();
         services.AddRouting();
@@ -103,6 +105,7 @@ public static class RedisSessionServiceCollectionExtensions
                 options.EndReasonRetention = section.GetValue(nameof(RedisSessionOptions.EndReasonRetention), options.EndReasonRetention);
                 options.CommitFailure = section.GetValue(nameof(RedisSessionOptions.CommitFailure), options.CommitFailure);
                 options.WaitForFailover = section.GetValue(nameof(RedisSessionOptions.WaitForFailover), options.WaitForFailover);
+                options.RequireFieldExpiry = section.GetValue(nameof(RedisSessionOptions.RequireFieldExpiry), options.RequireFieldExpiry);
                 options.PreloadSession = section.GetValue(nameof(RedisSessionOptions.PreloadSession), options.PreloadSession);
                 options.UseDedicatedThreads = section.GetValue(nameof(RedisSessionOptions.UseDedicatedThreads), options.UseDedicatedThreads);
                 var cache = section.GetSection(nameof(RedisSessionOptions.LocalCache));

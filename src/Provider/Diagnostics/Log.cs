@@ -200,6 +200,9 @@ internal static partial class Log
     [LoggerMessage(192, LogLevel.Warning, "Dashboard: What is stored cannot be read as a session, Session:{SessionId}", EventName = "DashboardSessionUnreadable")]
     public static partial void DashboardSessionUnreadable(this ILogger logger, string sessionId, Exception exception);
 
+    [LoggerMessage(145, LogLevel.Warning, "Redis could not be asked at start-up whether it lets fields expire, which the application needs; the first value with a lifetime tells.", EventName = "FieldExpiryNotAsked")]
+    public static partial void FieldExpiryNotAsked(this ILogger logger, Exception exception);
+
     [LoggerMessage(133, LogLevel.Warning, "A field of a session holds no value of the type it was read as, and counts as absent; Session:{SessionId}, Field:{Field}, Type:{Type}", EventName = "ValueUnreadable")]
     public static partial void ValueUnreadable(this ILogger logger, Guid sessionId, string field, string type);
 }

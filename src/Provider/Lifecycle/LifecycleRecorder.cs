@@ -92,7 +92,7 @@ internal sealed class LifecycleRecorder(SessionWatch watch, WatchSignals signals
             {
                 if (delta.Fields.TryGetValue(name, out var value) || delta.IsCleared)
                 {
-                    note.Always[WatchRecord.FieldPrefix + name] = watch.Encode(note.Life, name, value);
+                    note.Always[WatchRecord.FieldPrefix + name] = watch.Encode(note.Life, name, delta.ExpiryOf(name) is null ? value : null);
                 }
             }
 
@@ -236,7 +236,7 @@ internal sealed class LifecycleRecorder(SessionWatch watch, WatchSignals signals
 
         foreach (var name in _fields)
         {
-            into[WatchRecord.FieldPrefix + name] = watch.Encode(note.Life, name, session.Peek(name));
+            into[WatchRecord.FieldPrefix + name] = watch.Encode(note.Life, name, session.PeekLasting(name));
         }
 
         AddClient(into, session);
@@ -249,7 +249,7 @@ internal sealed class LifecycleRecorder(SessionWatch watch, WatchSignals signals
         into[WatchRecord.SignedIn] = session.GetMetadata(FieldNames.SignedInAt);
         foreach (var name in _fields)
         {
-            into[WatchRecord.FieldPrefix + name] = watch.Encode(life, name, session.Fields.TryGet(name, out var value) ? value : null);
+            into[WatchRecord.FieldPrefix + name] = watch.Encode(life, name, session.Fields.TryGet(name, out var value) && session.Fields.ExpiryOf(name) is null ? value : null);
         }
     }
 

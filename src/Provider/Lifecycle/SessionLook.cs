@@ -21,7 +21,8 @@ internal sealed class SessionLook(
     public async Task<IReadOnlyList<LiveHash>> FindAsync(SessionLife life, WatchRecord record)
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        RedisValue[] names = [.. Metadata, .. _fields.Select(static name => (RedisValue)FieldNames.Encode(name))];
+        var stored = _fields.Select(static name => FieldNames.Encode(name)).ToArray();
+        RedisValue[] names = [.. Metadata, .. stored.Select(static name => (RedisValue)name), .. stored.Select(static name => (RedisValue)(FieldNames.ExpiryPrefix + name))];
         var reads = record.SessionIds.Select(id => ReadAsync(database, id, names)).ToArray();
         var found = new List<LiveHash>();
         foreach (var live in await Task.WhenAll(reads).ConfigureAwait(false))
@@ -62,7 +63,8 @@ internal sealed class SessionLook(
         var fields = new Dictionary<string, byte[]?>(StringComparer.Ordinal);
         for (var i = 0; i < _fields.Length; i++)
         {
-            var stored = (byte[]?)values[Metadata.Length + i];
+            // What expires by itself is not kept for longer.
+            var stored = values[Metadata.Length + _fields.Length + i].IsNull ? (byte[]?)values[Metadata.Length + i] : null;
             fields[_fields[i]] = stored is null || _codec is null ? stored : _codec.Decode(key, _fields[i], stored);
         }
 

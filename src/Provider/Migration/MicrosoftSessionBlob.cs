@@ -48,23 +48,25 @@ internal static class MicrosoftSessionBlob
 
     private static int CountOf(ReadOnlySpan<byte> blob) => (blob[1] << 16) | (blob[2] << 8) | blob[3];
 
+    /// <summary>Without what expires by itself, which it would not in there.</summary>
     public static byte[] Serialize(Guid id, SessionSnapshot session)
     {
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(session.Fields.Count, MaxCount);
+        var fields = session.Fields.At(long.MaxValue - 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(fields.Count, MaxCount);
         var length = HeaderLength;
-        foreach (var (name, value) in session.Fields.Values)
+        foreach (var (name, value) in fields.Values)
         {
             length = checked(length + 6 + Encoding.UTF8.GetByteCount(name) + value.Length);
         }
 
         var blob = new byte[length];
         blob[0] = Revision;
-        blob[1] = (byte)(session.Fields.Count >> 16);
-        blob[2] = (byte)(session.Fields.Count >> 8);
-        blob[3] = (byte)session.Fields.Count;
+        blob[1] = (byte)(fields.Count >> 16);
+        blob[2] = (byte)(fields.Count >> 8);
+        blob[3] = (byte)fields.Count;
         id.TryWriteBytes(blob.AsSpan(4));
         var rest = blob.AsSpan(HeaderLength);
-        foreach (var (name, value) in session.Fields.Values)
+        foreach (var (name, value) in fields.Values)
         {
             var nameLength = Encoding.UTF8.GetBytes(name, rest[2..]);
             BinaryPrimitives.WriteUInt16BigEndian(rest, (ushort)nameLength);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.AspNetCore.DataProtection;
@@ -22,6 +23,9 @@ internal sealed class FieldEncryption(
     SessionTimeouts timeouts) : FieldCodec, IDisposable
 {
     private const int DigestLength = 16;
+
+    // By how much the clocks of two servers, and Redis's, may differ.
+    private const long ClocksDiffer = 5 * 60_000;
     private readonly DataKeys _values = new(protection.CreateProtector("RedisSessions.Fields.v2"), timeouts.Clock);
     private readonly DataKeys _seals = new(protection.CreateProtector("RedisSessions.Seal.v2"), timeouts.Clock);
     private readonly IDataProtector _former = protection.CreateProtector("RedisSessions.Fields.v1");
@@ -31,14 +35,14 @@ internal sealed class FieldEncryption(
     // Data Protection itself, value by value.
     private static ReadOnlySpan<byte> FormerMark => [0xE5, 0x52, 0x53, 0x01];
 
-    public override byte[] Encode(string key, string field, byte[] value)
+    public override byte[] Encode(string key, string field, byte[] value, long? expires = null)
     {
         Span<byte> digest = stackalloc byte[DigestLength];
-        WriteDigest(key, field, digest);
+        WriteDigest(key, field, expires, digest);
         return _values.Protect(Mark, digest, value);
     }
 
-    public override byte[]? Decode(string key, string field, byte[] stored)
+    public override byte[]? Decode(string key, string field, byte[] stored, long? expires = null)
     {
         var isFormer = stored.AsSpan().StartsWith(FormerMark);
         if (!isFormer && !stored.AsSpan().StartsWith(Mark))
@@ -59,7 +63,7 @@ internal sealed class FieldEncryption(
         }
 
         Span<byte> expected = stackalloc byte[DigestLength];
-        WriteDigest(key, field, expected);
+        WriteDigest(key, field, expires, expected);
         return plain.Length >= DigestLength && CryptographicOperations.FixedTimeEquals(expected, plain.AsSpan(0, DigestLength))
             ? plain[DigestLength..]
             : Refuse(key, field);
@@ -81,7 +85,7 @@ internal sealed class FieldEncryption(
         if (session.Seal is { } seal)
         {
             using var text = SessionSeal.TextOf(key, session);
-            if (_seals.IsSigned(seal, text))
+            if (_seals.IsSigned(seal, text) && HasAllThatLives(session))
             {
                 return true;
             }
@@ -89,6 +93,20 @@ internal sealed class FieldEncryption(
 
         Report(key, "the seal");
         return false;
+    }
+
+    /// <summary>A value that expires by itself is not under the seal, but when it does is: long before that it may not be missing.</summary>
+    private bool HasAllThatLives(SessionSnapshot session)
+    {
+        foreach (var (name, expires) in session.Fields.Expiries)
+        {
+            if (expires - timeouts.Now > ClocksDiffer && !session.IsPartial && !session.Fields.TryGet(name, out _))
+            {
+                return false;
+            }
+        }
+
+        return true;
     }
 
     public void Dispose()
@@ -109,10 +127,11 @@ internal sealed class FieldEncryption(
         events.Report(SessionSecurityEventKind.DecryptionFailed, id, detail: what);
     }
 
-    private static void WriteDigest(string key, string field, Span<byte> destination)
+    // The key begins with a prefix that is an option, and the number says of what it is.
+    private static void WriteDigest(string key, string field, long? expires, Span<byte> destination)
     {
         Span<byte> digest = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(Encoding.UTF8.GetBytes($"{key}\n{field}"), digest);
+        SHA256.HashData(Encoding.UTF8.GetBytes(expires is null ? $"{key}\n{field}" : string.Create(CultureInfo.InvariantCulture, $"{expires}\nexpires\n{key}\n{field}")), digest);
         digest[..DigestLength].CopyTo(destination);
     }
 }

@@ -4,7 +4,7 @@ namespace RedisSessions.Security;
 
 /// <summary>
 /// All that a session is: its key, its version, its metadata and its values, each with its length in front, so that no two
-/// sessions read the same. Without what is noted in passing.
+/// sessions read the same. Without what is noted in passing. Of a field that expires by itself, when that is: the value, which may be gone, is bound to it by itself.
 /// </summary>
 internal static class SessionSeal
 {
@@ -31,7 +31,8 @@ internal static class SessionSeal
             text.AddText(value);
         }
 
-        var names = session.Fields.Names.ToArray();
+        var expiries = session.Fields.Expiries;
+        var names = expiries.Count == 0 ? session.Fields.Names.ToArray() : [.. session.Fields.Names.Where(name => !expiries.ContainsKey(name))];
         Array.Sort(names, StringComparer.Ordinal);
         text.AddNumber(names.Length);
         foreach (var name in names)
@@ -39,6 +40,13 @@ internal static class SessionSeal
             session.Fields.TryGet(name, out var value);
             text.AddText(name);
             text.AddValue(value);
+        }
+
+        // Where there never was one, nothing: as it was before there were any. Metadata says which of the two this is.
+        foreach (var (name, expires) in expiries.OrderBy(static expiry => expiry.Key, StringComparer.Ordinal))
+        {
+            text.AddText(name);
+            text.AddNumber(expires);
         }
 
         return text;

@@ -125,7 +125,7 @@ internal sealed partial class RedisSession
         }
 
         _store.AddOns.Committing(this, _content.Delta);
-        var commit = _content.BeginCommit();
+        var commit = _content.BeginCommit(isElsewhere: _move is { IsWritten: false });
         try
         {
             if (_move is { IsWritten: false } move)
@@ -309,7 +309,7 @@ internal sealed partial class RedisSession
         if (_state.Kind == SessionStateKind.InMemory)
         {
             var sum = checked(long.Parse(Peek(key) ?? "0"u8.ToArray(), CultureInfo.InvariantCulture) + by);
-            _content.Set(key, Encoding.UTF8.GetBytes(sum.ToString(CultureInfo.InvariantCulture)));
+            _content.Set(key, Encoding.UTF8.GetBytes(sum.ToString(CultureInfo.InvariantCulture)), Peek(key) is null ? null : _content.ExpiryOf(key));
             return sum;
         }
 
@@ -330,7 +330,7 @@ internal sealed partial class RedisSession
             {
                 _move?.Counted.Add(key);
                 var isKnown = reply.Commit.Replaced == stored.Version && !_content.HasChanges;
-                AcceptCommit(_content.Stored(key, reply.Value), reply.Commit, ticket, isKnown);
+                AcceptCommit(_content.Stored(key, reply.Value, reply.Expires), reply.Commit, ticket, isKnown);
                 await TellFormerStoreAsync(deadline, cancellationToken).ConfigureAwait(false);
                 return long.Parse(reply.Value, CultureInfo.InvariantCulture);
             }

@@ -55,7 +55,9 @@ internal sealed partial class RedisSession
     }
 
     /// <summary>The turn that changes of the session under its present id are made in.</summary>
-    private TurnFence? Fence => _turn is { } turn && turn.Fence.Key == _store.Keys.Turn(_identity.Id) ? turn.Fence : null;
+    private TurnFence? Fence => FenceOf(_identity);
+
+    private TurnFence? FenceOf(SessionIdentity identity) => _turn is { } turn && turn.Fence.Key == _store.Keys.Turn(identity.Id) ? turn.Fence : null;
 
     private async Task<TurnOutcome> LoadAfreshAsync(long version)
     {

@@ -30,7 +30,7 @@ internal sealed partial class RedisSession : ISession, IBeforeAgain
     private readonly Func<bool> _tryEstablish;
     private readonly SessionIdentity _initial;
 
-    private readonly SessionContent _content = new();
+    private readonly SessionContent _content;
     private SessionState _state;
     private SessionIdentity _identity;
     private SessionIdentity? _next;
@@ -65,6 +65,7 @@ internal sealed partial class RedisSession : ISession, IBeforeAgain
         HttpContext? context)
     {
         _store = store;
+        _content = new SessionContent(store.Timeouts);
         _context = context;
         _idleTimeout = idleTimeout;
         _ioTimeout = ioTimeout;
@@ -159,19 +160,32 @@ internal sealed partial class RedisSession : ISession, IBeforeAgain
     }
 
     /// <inheritdoc/>
-    public void Set(string key, byte[] value)
+    public void Set(string key, byte[] value) => Set(key, value, lifetime: null);
+
+    /// <summary>Sets a value that is gone by itself when its time is over.</summary>
+    public void Set(string key, byte[] value, TimeSpan? lifetime)
     {
         ArgumentNullException.ThrowIfNull(value);
+        if (lifetime is { } time)
+        {
+            ArgumentOutOfRangeException.ThrowIfLessThan(time, TimeSpan.FromMilliseconds(1), nameof(lifetime));
+        }
+
         if (!IsAvailable)
         {
             return;
         }
 
         ArgumentNullException.ThrowIfNull(key);
+        if (lifetime is not null)
+        {
+            _store.FieldExpiry.Require();
+        }
+
         FieldNames.ThrowIfTooLong(key);
         _store.AddOns.Setting(this, key, value.Length);
         Establish();
-        _content.Set(FieldNames.Normalize(key), value.AsSpan().ToArray());
+        _content.Set(FieldNames.Normalize(key), value.AsSpan().ToArray(), lifetime is { } until ? _store.Timeouts.Now + Ttl.Milliseconds(until) : null);
         AwaitResponse();
     }
 
@@ -208,6 +222,9 @@ internal sealed partial class RedisSession : ISession, IBeforeAgain
 
     /// <summary>The value of a field, without a copy; null if there is none.</summary>
     public byte[]? Peek(string key) => _content.TryGet(FieldNames.Normalize(key), out var value) ? value : null;
+
+    /// <summary>As <see cref="Peek"/>, but not of a field that expires by itself.</summary>
+    public byte[]? PeekLasting(string key) => _content.ExpiryOf(FieldNames.Normalize(key)) is null ? Peek(key) : null;
 
     /// <summary>Changes metadata with the next commit, which creates the session if need be.</summary>
     public void SetMetadata(string name, string? value)

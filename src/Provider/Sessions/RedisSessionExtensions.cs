@@ -1,3 +1,4 @@
+using System.Text;
 using RedisSessions.Sessions;
 
 namespace Microsoft.AspNetCore.Http;
@@ -46,6 +47,55 @@ public static class RedisSessionExtensions
     /// <exception cref="InvalidOperationException">The session was destroyed meanwhile, or cannot be established any more.</exception>
     public static Task<long> IncrementAsync(this ISession session, string key, long by = 1, CancellationToken cancellationToken = default) =>
         Require(session).IncrementAsync(key, by, cancellationToken);
+
+    /// <summary>
+    /// Sets a value that is gone by itself when its time is over, as a code that may be typed in for ten minutes: Redis deletes it (HPEXPIRE), and no copy of any server
+    /// shows it for longer. Set once more without a lifetime, it stays as long as the session; the session's own end may come before.
+    /// </summary>
+    /// <param name="session">The session.</param>
+    /// <param name="key">The field.</param>
+    /// <param name="value">The value.</param>
+    /// <param name="lifetime">For how long, from now. At least a millisecond.</param>
+    /// <exception cref="NotSupportedException">
+    /// The server has no HPEXPIRE: it is older than Redis 7.4, or another. Thrown here, or by the commit where the server could not be asked yet; at start-up with
+    /// <see cref="RedisSessions.RedisSessionOptions.RequireFieldExpiry"/>.
+    /// </exception>
+    public static void Set(this ISession session, string key, byte[] value, TimeSpan lifetime) => Require(session).Set(key, value, lifetime);
+
+    /// <summary>As <see cref="Set(ISession, string, byte[], TimeSpan)"/>, of a text, which <c>GetString</c> reads.</summary>
+    /// <param name="session">The session.</param>
+    /// <param name="key">The field.</param>
+    /// <param name="value">The value.</param>
+    /// <param name="lifetime">For how long, from now. At least a millisecond.</param>
+    /// <exception cref="NotSupportedException">The server has no HPEXPIRE.</exception>
+    public static void SetString(this ISession session, string key, string value, TimeSpan lifetime)
+    {
+        ArgumentNullException.ThrowIfNull(value);
+        Require(session).Set(key, Encoding.UTF8.GetBytes(value), lifetime);
+    }
+
+    /// <summary>
+    /// Takes a value: reads and removes it in one step on the server, at once, so that of all requests of all servers that do so one gets it. For what may be used
+    /// once: a code, a message to be shown on the next page. Where the session, as it was loaded, has none, Redis is not asked.
+    /// </summary>
+    /// <param name="session">The session.</param>
+    /// <param name="key">The field.</param>
+    /// <param name="cancellationToken">Stops waiting; the value may have been taken all the same.</param>
+    /// <returns>The value; <see langword="null"/> if there is none, or somebody else took it.</returns>
+    /// <remarks>
+    /// At most once: where the reply is lost, and others changed the session since, so that nobody knows whether the value was taken, this throws what
+    /// StackExchange.Redis throws, and the value is gone, or still there for who asks again.
+    /// </remarks>
+    public static Task<byte[]?> TakeAsync(this ISession session, string key, CancellationToken cancellationToken = default) =>
+        Require(session).TakeAsync(key, cancellationToken);
+
+    /// <summary>As <see cref="TakeAsync(ISession, string, CancellationToken)"/>, of a text, which <c>SetString</c> stored.</summary>
+    /// <param name="session">The session.</param>
+    /// <param name="key">The field.</param>
+    /// <param name="cancellationToken">Stops waiting; the value may have been taken all the same.</param>
+    /// <returns>The value; <see langword="null"/> if there is none, or somebody else took it.</returns>
+    public static async Task<string?> TakeStringAsync(this ISession session, string key, CancellationToken cancellationToken = default) =>
+        await session.TakeAsync(key, cancellationToken).ConfigureAwait(false) is { } value ? Encoding.UTF8.GetString(value) : null;
 
     /// <summary>
     /// Gives this session an idle timeout of its own, in place of <see cref="Builder.SessionOptions.IdleTimeout"/>. Kept with

@@ -21,6 +21,7 @@ internal sealed class RedisSessionStore(
     SessionKeys keys,
     SessionCookie cookie,
     SessionCopies copies,
+    FieldExpiry fieldExpiry,
     SessionMetrics metrics,
     SessionTurns turns,
     SessionAddOns addOns,
@@ -41,6 +42,8 @@ internal sealed class RedisSessionStore(
     public SessionCookie Cookie { get; } = cookie;
 
     public SessionCopies Copies { get; } = copies;
+
+    public FieldExpiry FieldExpiry { get; } = fieldExpiry;
 
     public SessionMetrics Metrics { get; } = metrics;
 

@@ -6,8 +6,11 @@ namespace RedisSessions.Sessions;
 /// <summary>
 /// What a request sees of a session: the fields that were loaded, which other requests share, until the first change; from then on fields of
 /// its own, beside a delta of what it changed. A commit takes the delta and, as the next version, the fields.
+/// <para>
+/// A field that expires by itself is gone from here when its time is over. That is no change of the request's: what it set with a lifetime is stored all the same, and expires there.
+/// </para>
 /// </summary>
-internal sealed class SessionContent
+internal sealed class SessionContent(SessionTimeouts timeouts)
 {
     private SessionFields _fields = SessionFields.Empty;
     private SessionSnapshot? _stored;
@@ -22,11 +25,11 @@ internal sealed class SessionContent
     /// <summary>Whether committing this would create a session that does not exist.</summary>
     public bool WouldCreate => _delta is { WouldCreate: true };
 
-    public int Count => _fields.Count;
+    public int Count => Present().Count;
 
-    public long Bytes => _fields.Bytes;
+    public long Bytes => Present().Bytes;
 
-    public IEnumerable<string> Names => _fields.Names;
+    public IEnumerable<string> Names => Present().Names;
 
     /// <summary>The delta, for who adds to it.</summary>
     public SessionDelta Delta
@@ -71,29 +74,41 @@ internal sealed class SessionContent
             }
             else
             {
-                _fields.Set(name, value);
+                _fields.Set(name, value, _delta.ExpiryOf(name));
             }
         }
 
         return false;
     }
 
-    public bool TryGet(string name, [NotNullWhen(true)] out byte[]? value) => _fields.TryGet(name, out value);
+    public bool TryGet(string name, [NotNullWhen(true)] out byte[]? value) => Present().TryGet(name, out value);
 
-    public void Set(string name, byte[] value)
+    /// <summary>When a field expires; null for one that does not by itself.</summary>
+    public long? ExpiryOf(string name) => _fields.ExpiryOf(name);
+
+    /// <summary>Whether a field's value is the request's own, and nobody else's yet.</summary>
+    public bool IsOwn(string name) => _delta is { } delta && delta.Fields.TryGetValue(name, out var value) && value is not null;
+
+    /// <param name="name">The field.</param>
+    /// <param name="value">Its value.</param>
+    /// <param name="expires">When it expires, Unix milliseconds; null for never.</param>
+    public void Set(string name, byte[] value, long? expires = null)
     {
-        Own().Set(name, value);
-        Delta.Fields[name] = value;
+        Own().Set(name, value, expires);
+        Delta.Set(name, value, expires);
     }
 
     public void Remove(string name)
     {
-        if (_fields.TryGet(name, out _))
+        if (Present().TryGet(name, out _))
         {
             Own().Remove(name);
-            Delta.Fields[name] = null;
+            Delta.Remove(name);
         }
     }
+
+    /// <summary>It is not there any more, and was taken away by somebody else, or by this request, but by no commit.</summary>
+    public void Lose(string name) => Own().Remove(name);
 
     public void Clear()
     {
@@ -106,20 +121,42 @@ internal sealed class SessionContent
         _delta is { } delta && delta.Metadata.TryGetValue(name, out var changed) ? changed : _stored?.GetMetadata(name);
 
     /// <summary>Takes the delta and what the session holds with it. Later changes are for the next commit.</summary>
-    public SessionCommit BeginCommit()
+    /// <param name="isElsewhere">Whether all of it is written, to where nothing was.</param>
+    public SessionCommit BeginCommit(bool isElsewhere)
     {
+        if (isElsewhere || _delta is { Expiries.Count: > 0 })
+        {
+            ForgetExpired(isElsewhere);
+        }
+
         var commit = new SessionCommit(_delta ?? new SessionDelta(), _fields, _stored);
         _delta = null;
         _isShared = true;
         return commit;
     }
 
-    /// <summary>A change that was made in Redis already, and in no delta.</summary>
-    public SessionCommit Stored(string name, byte[] value)
+    /// <summary>Whoever gives a field a lifetime clears away what is known of those that have had theirs.</summary>
+    private void ForgetExpired(bool isElsewhere)
     {
-        Own().Set(name, value);
+        foreach (var (name, expired) in Present().Expiries.ToArray())
+        {
+            if (!_fields.TryGet(name, out _) && (isElsewhere || _delta?.Fields.ContainsKey(name) != true))
+            {
+                Own().Remove(name);
+                if (!isElsewhere)
+                {
+                    _delta!.Forget(name, expired);
+                }
+            }
+        }
+    }
+
+    /// <summary>A change that was made in Redis already, and in no delta.</summary>
+    public SessionCommit Stored(string name, byte[] value, long? expires)
+    {
+        Own().Set(name, value, expires);
         var delta = new SessionDelta();
-        delta.Fields[name] = value;
+        delta.Set(name, value, expires);
         _isShared = true;
         return new SessionCommit(delta, _fields, _stored);
     }
@@ -136,6 +173,18 @@ internal sealed class SessionContent
         }
 
         _delta = commit.Delta;
+    }
+
+    /// <summary>What has not expired.</summary>
+    private SessionFields Present()
+    {
+        // The clock is asked only where something expires at all.
+        if (_fields.NextExpiry != long.MaxValue && timeouts.Now is var now && _fields.NextExpiry <= now)
+        {
+            Own().Expire(now);
+        }
+
+        return _fields;
     }
 
     private SessionFields Own()

@@ -81,10 +81,81 @@ public static class SessionJsonExtensions
         session.Set(definition.Key, definition.Serialize(value));
     }
 
+    /// <summary>Stores a value as UTF-8 JSON that is gone by itself when its time is over: see <see cref="RedisSessionExtensions.Set(ISession, string, byte[], TimeSpan)"/>.</summary>
+    /// <param name="session">The session, of this library.</param>
+    /// <param name="key">The field.</param>
+    /// <param name="value">The value.</param>
+    /// <param name="lifetime">For how long, from now. At least a millisecond.</param>
+    /// <exception cref="NotSupportedException">The server has no HPEXPIRE.</exception>
+    [RequiresUnreferencedCode(Reflection)]
+    [RequiresDynamicCode(Reflection)]
+    public static void Set<T>(this ISession session, string key, T value, TimeSpan lifetime) =>
+        RedisSessionExtensions.Require(session).Set(key, JsonSerializer.SerializeToUtf8Bytes(value, JsonSerializerOptions.Web), lifetime);
+
+    /// <summary>As <see cref="Set{T}(ISession, string, T, TimeSpan)"/>, without reflection.</summary>
+    /// <param name="session">The session, of this library.</param>
+    /// <param name="key">The field.</param>
+    /// <param name="value">The value.</param>
+    /// <param name="type">The type's source-generated metadata.</param>
+    /// <param name="lifetime">For how long, from now. At least a millisecond.</param>
+    /// <exception cref="NotSupportedException">The server has no HPEXPIRE.</exception>
+    public static void Set<T>(this ISession session, string key, T value, JsonTypeInfo<T> type, TimeSpan lifetime) =>
+        RedisSessionExtensions.Require(session).Set(key, JsonSerializer.SerializeToUtf8Bytes(value, type), lifetime);
+
+    /// <summary>Stores a value as its definition says, that is gone by itself when its time is over.</summary>
+    /// <param name="session">The session, of this library.</param>
+    /// <param name="definition">Where the value goes, and in which version of its class.</param>
+    /// <param name="value">The value.</param>
+    /// <param name="lifetime">For how long, from now. At least a millisecond.</param>
+    /// <exception cref="NotSupportedException">The server has no HPEXPIRE.</exception>
+    public static void Set<T>(this ISession session, SessionValue<T> definition, T value, TimeSpan lifetime)
+    {
+        ArgumentNullException.ThrowIfNull(definition);
+        RedisSessionExtensions.Require(session).Set(definition.Key, definition.Serialize(value), lifetime);
+    }
+
+    /// <summary>
+    /// Takes a value that <c>Set</c> stored as JSON: see <see cref="RedisSessionExtensions.TakeAsync(ISession, string, CancellationToken)"/>. The type's default if there is
+    /// none, or it cannot be read; it is taken also then.
+    /// </summary>
+    /// <param name="session">The session, of this library.</param>
+    /// <param name="key">The field.</param>
+    /// <param name="cancellationToken">Stops waiting; the value may have been taken all the same.</param>
+    [RequiresUnreferencedCode(Reflection)]
+    [RequiresDynamicCode(Reflection)]
+    public static async Task<T?> TakeAsync<T>(this ISession session, string key, CancellationToken cancellationToken = default) =>
+        Deserialize(session, key, await session.TakeAsync(key, cancellationToken).ConfigureAwait(false), static json => JsonSerializer.Deserialize<T>(json, JsonSerializerOptions.Web));
+
+    /// <summary>As <see cref="TakeAsync{T}(ISession, string, CancellationToken)"/>, without reflection.</summary>
+    /// <param name="session">The session, of this library.</param>
+    /// <param name="key">The field.</param>
+    /// <param name="type">The type's source-generated metadata.</param>
+    /// <param name="cancellationToken">Stops waiting; the value may have been taken all the same.</param>
+    public static async Task<T?> TakeAsync<T>(this ISession session, string key, JsonTypeInfo<T> type, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(type);
+        return Deserialize(session, key, await session.TakeAsync(key, cancellationToken).ConfigureAwait(false), json => JsonSerializer.Deserialize(json, type));
+    }
+
+    /// <summary>Takes a value as its definition says.</summary>
+    /// <param name="session">The session, of this library.</param>
+    /// <param name="value">Where the value is, and how former versions of its class are read.</param>
+    /// <param name="cancellationToken">Stops waiting; the value may have been taken all the same.</param>
+    public static async Task<T?> TakeAsync<T>(this ISession session, SessionValue<T> value, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(value);
+        return Deserialize(session, value.Key, await session.TakeAsync(value.Key, cancellationToken).ConfigureAwait(false), value.Deserialize);
+    }
+
     private static T? Read<T>(ISession session, string key, Func<byte[], T?> deserialize)
     {
         ArgumentNullException.ThrowIfNull(session);
-        if (!session.TryGetValue(key, out var stored))
+        return Deserialize(session, key, session.TryGetValue(key, out var stored) ? stored : null, deserialize);
+    }
+
+    private static T? Deserialize<T>(ISession session, string key, byte[]? stored, Func<byte[], T?> deserialize)
+    {
+        if (stored is null)
         {
             return default;
         }

@@ -100,7 +100,7 @@ internal sealed class SessionMove(SessionIdentity from, SessionSnapshot departed
         var added = new List<(string, long)>();
         foreach (var name in Counted)
         {
-            if (others.Fields.Remove(name, out var value) && TryParse(value, out var now) && TryParse(known.Fields.TryGet(name, out var old) ? old : "0"u8, out var before))
+            if (others.TryTake(name, out var value) && TryParse(value, out var now) && TryParse(known.Fields.TryGet(name, out var old) ? old : "0"u8, out var before))
             {
                 added.Add((name, now - before));
             }

@@ -47,7 +47,7 @@ internal sealed class SessionRepository(SessionHash hash, SessionTimeouts timeou
         var ttl = reply.Life ?? timeouts.IdleOf(session, timeouts.IdleTimeout);
         return new StoredSession(
             sessionId,
-            session.Fields.Values,
+            session.Fields.At(timeouts.Now).Values,
             DateTimeOffset.FromUnixTimeMilliseconds(session.CreatedAt),
             timeouts.LastSeen(ttl, session.GetMilliseconds(FieldNames.IdleTimeout), session.GetMilliseconds(FieldNames.LastSeen)),
             timeouts.Clock.GetUtcNow() + ttl);
@@ -72,7 +72,7 @@ internal sealed class SessionRepository(SessionHash hash, SessionTimeouts timeou
     public async Task<bool> RemoveFieldAsync(string sessionId, string key, CancellationToken cancellationToken)
     {
         var delta = new SessionDelta();
-        delta.Fields[FieldOf(key)] = null;
+        delta.Remove(FieldOf(key));
         return KeyOf(sessionId) is { } hashKey && await hash.EditAsync(hashKey, delta).WaitAsync(cancellationToken).ConfigureAwait(false) > 0;
     }
 
@@ -133,7 +133,7 @@ internal sealed class SessionRepository(SessionHash hash, SessionTimeouts timeou
         foreach (var (name, value) in fields)
         {
             ArgumentNullException.ThrowIfNull(value);
-            delta.Fields[FieldOf(name)] = value;
+            delta.Set(FieldOf(name), value);
         }
 
         return delta;

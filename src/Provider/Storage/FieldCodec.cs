@@ -7,13 +7,21 @@ namespace RedisSessions.Storage;
 /// </summary>
 internal abstract class FieldCodec
 {
-    public abstract byte[] Encode(string key, string field, byte[] value);
+    /// <param name="key">The hash.</param>
+    /// <param name="field">The field.</param>
+    /// <param name="value">Its value.</param>
+    /// <param name="expires">When it expires by itself, Unix milliseconds, which it is bound to as well; null for never.</param>
+    public abstract byte[] Encode(string key, string field, byte[] value, long? expires = null);
 
+    /// <param name="key">The hash.</param>
+    /// <param name="field">The field.</param>
+    /// <param name="stored">What is stored.</param>
+    /// <param name="expires">When it expires by itself; null for never.</param>
     /// <returns><see langword="null"/> for what is no value of this field, and never will be; it counts as absent.</returns>
     /// <exception cref="System.Security.Cryptography.CryptographicException">
     /// It cannot be read, at least now: the key may be missing for a moment.
     /// </exception>
-    public abstract byte[]? Decode(string key, string field, byte[] stored);
+    public abstract byte[]? Decode(string key, string field, byte[] stored, long? expires = null);
 
     /// <summary>What makes version, metadata and values one. Kept in the hash, and written with every new version.</summary>
     public abstract byte[] Seal(string key, SessionSnapshot session);

@@ -48,10 +48,21 @@ internal static class FieldNames
     /// <summary>Where values are encrypted: what makes version, metadata and values one; see <see cref="FieldCodec"/>.</summary>
     public const string Seal = "@m";
 
+    /// <summary>
+    /// Says that fields of the session expire by themselves, or did once: only where it is there does a script that writes a field look for when the one before was to expire.
+    /// </summary>
+    public const string HasExpiring = "@x";
+
+    /// <summary>With a field's stored name behind it: when the field expires, Unix milliseconds. Stays when that is over, until the field is written again or another is given an expiry.</summary>
+    public const string ExpiryPrefix = "@x:";
+
     /// <summary>The longest key that Microsoft's session takes, in bytes of UTF-8.</summary>
     public const int KeyLengthLimit = ushort.MaxValue;
 
     public static bool IsMetadata(string field) => field is ['@', not '@', ..] or "@";
+
+    /// <summary>Whether it says when a field expires.</summary>
+    public static bool IsExpiry(string metadata) => metadata.StartsWith(ExpiryPrefix, StringComparison.Ordinal);
 
     /// <summary>
     /// What is noted in passing, without a new version, and so stands beside the seal: when and where a session was last seen.

@@ -36,7 +36,9 @@ internal sealed record LostCommit(
         new(CommitOutcome.Done, Version, Known is null && now.CreatedAt == Creation ? SessionSnapshot.NoVersion : Version, now.CreatedAt);
 
     /// <summary>What is left to do where the hash is at another version than its own; null if that cannot be told.</summary>
-    public SessionDelta? LeftOf(SessionSnapshot? now)
+    /// <param name="now">What there is.</param>
+    /// <param name="at">When that is, Unix milliseconds.</param>
+    public SessionDelta? LeftOf(SessionSnapshot? now, long at)
     {
         if (now is null)
         {
@@ -49,6 +51,6 @@ internal sealed record LostCommit(
         }
 
         // Who names a version made the change from what was there then, and not for anything else.
-        return IsKnown && !now.IsPartial && Expected.Version is null ? SessionDelta.Remaining(Delta, Known, now) : null;
+        return IsKnown && !now.IsPartial && Expected.Version is null ? SessionDelta.Remaining(Delta, Known, now, at) : null;
     }
 }

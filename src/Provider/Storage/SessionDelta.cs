@@ -4,13 +4,25 @@ namespace RedisSessions.Storage;
 internal sealed class SessionDelta
 {
     private static readonly Dictionary<string, string?> NoMetadata = [];
+    private static readonly Dictionary<string, long> NoExpiries = [];
     private Dictionary<string, string?>? _metadata;
+    private Dictionary<string, long>? _expiries;
+    private Dictionary<string, long>? _forgotten;
 
     /// <summary>Whether everything that Redis holds at commit time goes first.</summary>
     public bool IsCleared { get; private set; }
 
     /// <summary>New values by the application's names; <see langword="null"/> removes the field. The arrays are ours.</summary>
     public Dictionary<string, byte[]?> Fields { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>When those of them expire that are set, Unix milliseconds; missing for one that does not by itself.</summary>
+    public IReadOnlyDictionary<string, long> Expiries => _expiries ?? NoExpiries;
+
+    /// <summary>Fields that have expired, and when: that need not be known any more, unless they were written again.</summary>
+    public IReadOnlyDictionary<string, long> Forgotten => _forgotten ?? NoExpiries;
+
+    /// <summary>Whether the server is to let a field expire, or to forget one that has.</summary>
+    public bool Expires => Expiries.Count > 0 || Forgotten.Count > 0;
 
     /// <summary>New metadata by stored names; <see langword="null"/> removes it.</summary>
     public IReadOnlyDictionary<string, string?> Metadata => _metadata ?? NoMetadata;
@@ -65,12 +77,68 @@ internal sealed class SessionDelta
         return removed;
     }
 
+    /// <summary>Sets a field, and forgets when the one before was to expire.</summary>
+    /// <param name="name">The field.</param>
+    /// <param name="value">Its value.</param>
+    /// <param name="expires">When it expires, Unix milliseconds; null for never.</param>
+    public void Set(string name, byte[] value, long? expires = null)
+    {
+        Fields[name] = value;
+        if (expires is { } time)
+        {
+            (_expiries ??= new(StringComparer.Ordinal))[name] = time;
+            SetMetadata(FieldNames.HasExpiring, "1");
+        }
+        else
+        {
+            _expiries?.Remove(name);
+        }
+    }
+
+    public void Remove(string name)
+    {
+        Fields[name] = null;
+        _expiries?.Remove(name);
+    }
+
+    /// <summary>Takes a change out of it; false if there is none of this field.</summary>
+    public bool TryTake(string name, out byte[]? value)
+    {
+        _expiries?.Remove(name);
+        return Fields.Remove(name, out value);
+    }
+
+    /// <summary>When a field that this sets expires; null for never.</summary>
+    public long? ExpiryOf(string name) => _expiries is not null && _expiries.TryGetValue(name, out var expires) ? expires : null;
+
+    /// <summary>Whether it changes a field that expires by itself, or did.</summary>
+    public bool TouchesExpiring(SessionFields fields)
+    {
+        if (fields.Expiries.Count > 0)
+        {
+            foreach (var name in Fields.Keys)
+            {
+                if (fields.ExpiryOf(name) is not null)
+                {
+                    return true;
+                }
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>What has expired by itself need not be known any more.</summary>
+    public void Forget(string name, long expired) => (_forgotten ??= new(StringComparer.Ordinal))[name] = expired;
+
     public void SetMetadata(string name, string? value) => (_metadata ??= new(StringComparer.Ordinal))[name] = value;
 
     public void Clear()
     {
         IsCleared = true;
         Fields.Clear();
+        _expiries = null;
+        _forgotten = null;
     }
 
     /// <summary>Applies later changes on top of these.</summary>
@@ -84,7 +152,19 @@ internal sealed class SessionDelta
 
         foreach (var (name, value) in later.Fields)
         {
-            Fields[name] = value;
+            if (value is null)
+            {
+                Remove(name);
+            }
+            else
+            {
+                Set(name, value, later.ExpiryOf(name));
+            }
+        }
+
+        foreach (var (name, expired) in later.Forgotten)
+        {
+            Forget(name, expired);
         }
 
         foreach (var (name, value) in later.Metadata)
@@ -100,7 +180,7 @@ internal sealed class SessionDelta
         delta.Clear();
         foreach (var (name, value) in session.Fields.Values)
         {
-            delta.Fields[name] = value;
+            delta.Set(name, value, session.Fields.ExpiryOf(name));
         }
 
         foreach (var (name, value) in session.Metadata)
@@ -119,9 +199,10 @@ internal sealed class SessionDelta
         {
             foreach (var (name, value) in after.Fields.Values)
             {
-                if (!(before.Fields.TryGet(name, out var old) && old.AsSpan().SequenceEqual(value)) && !own.Fields.ContainsKey(name))
+                var expires = after.Fields.ExpiryOf(name);
+                if (!(before.Fields.TryGet(name, out var old) && old.AsSpan().SequenceEqual(value) && before.Fields.ExpiryOf(name) == expires) && !own.Fields.ContainsKey(name))
                 {
-                    delta.Fields[name] = value;
+                    delta.Set(name, value, expires);
                 }
             }
 
@@ -160,26 +241,37 @@ internal sealed class SessionDelta
     /// <param name="own">The commit.</param>
     /// <param name="before">What it was to change; null if it was to create the session.</param>
     /// <param name="now">What there is.</param>
-    public static SessionDelta Remaining(SessionDelta own, SessionSnapshot? before, SessionSnapshot now)
+    /// <param name="at">When that is, Unix milliseconds: what has expired by then nobody changed.</param>
+    public static SessionDelta Remaining(SessionDelta own, SessionSnapshot? before, SessionSnapshot now, long at)
     {
+        var (fieldsBefore, fieldsNow) = (before?.Fields.At(at), now.Fields.At(at));
         var rest = new SessionDelta();
         if (own.IsCleared && before is not null)
         {
-            foreach (var name in before.Fields.Names)
+            foreach (var name in fieldsBefore!.Names)
             {
-                if (!own.Fields.ContainsKey(name) && now.Fields.TryGet(name, out var value) && Same(value, FieldOf(before, name)))
+                if (!own.Fields.ContainsKey(name) && fieldsNow.TryGet(name, out _) && IsAsBefore(name))
                 {
-                    rest.Fields[name] = null;
+                    rest.Remove(name);
                 }
             }
         }
 
         foreach (var (name, value) in own.Fields)
         {
-            var present = FieldOf(now, name);
-            if (Same(present, FieldOf(before, name)) && !Same(present, value))
+            var isMade = Same(fieldsNow.TryGet(name, out var present) ? present : null, value) && (value is null || fieldsNow.ExpiryOf(name) == own.ExpiryOf(name));
+            if (isMade || !IsAsBefore(name))
             {
-                rest.Fields[name] = value;
+                continue;
+            }
+
+            if (value is null)
+            {
+                rest.Remove(name);
+            }
+            else
+            {
+                rest.Set(name, value, own.ExpiryOf(name));
             }
         }
 
@@ -194,7 +286,12 @@ internal sealed class SessionDelta
 
         return rest;
 
-        static byte[]? FieldOf(SessionSnapshot? session, string name) => session is not null && session.Fields.TryGet(name, out var value) ? value : null;
+        bool IsAsBefore(string name)
+        {
+            byte[]? old = null;
+            return Same(fieldsNow.TryGet(name, out var value) ? value : null, fieldsBefore?.TryGet(name, out old) == true ? old : null)
+                && (value is null || fieldsNow.ExpiryOf(name) == fieldsBefore!.ExpiryOf(name));
+        }
 
         static bool Same(byte[]? one, byte[]? other) => one is null ? other is null : other is not null && one.AsSpan().SequenceEqual(other);
     }

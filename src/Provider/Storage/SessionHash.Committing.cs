@@ -21,7 +21,8 @@ internal sealed partial class SessionHash
     /// <param name="reused">The session's id, where a session may have ended under it before; null for an id that nobody had.</param>
     /// <param name="before">What is to be there before a session that this creates, should it be sent again; null for nothing.</param>
     /// <param name="turn">The turn of the request that commits; null for none.</param>
-    public async Task<CommitReply> CommitAsync(
+    /// <exception cref="NotSupportedException">A field is to expire by itself, and the server cannot do that; nothing was written.</exception>
+    public Task<CommitReply> CommitAsync(
         string key,
         SessionDelta delta,
         Expected expected,
@@ -33,6 +34,35 @@ internal sealed partial class SessionHash
         Guid? reused = null,
         IBeforeAgain? before = null,
         TurnFence? turn = null)
+    {
+        var reply = CommitAnyAsync(key, delta, expected, idle, createdAt, bound, known, isFresh, reused, before, turn);
+        return delta.Expires ? ExpiringAsync(reply) : reply;
+    }
+
+    private async Task<CommitReply> ExpiringAsync(Task<CommitReply> commit)
+    {
+        try
+        {
+            return await commit.ConfigureAwait(false);
+        }
+        catch (RedisServerException exception) when (fieldExpiry.RefusalOf(exception) is { } refusal)
+        {
+            throw refusal;
+        }
+    }
+
+    private async Task<CommitReply> CommitAnyAsync(
+        string key,
+        SessionDelta delta,
+        Expected expected,
+        TimeSpan idle,
+        long? createdAt,
+        CommitBound? bound,
+        SessionSnapshot? known,
+        bool isFresh,
+        Guid? reused,
+        IBeforeAgain? before,
+        TurnFence? turn)
     {
         var (markKey, fresh) = (reused is { } id ? keys.Ended(id) : null, isFresh ? known : null);
         if (_codec is not null)
@@ -166,18 +196,20 @@ internal sealed partial class SessionHash
         var current = loaded;
         while (true)
         {
-            var term = current.Fields.TryGet(name, out var bytes) ? bytes : "0"u8.ToArray();
+            var fields = current.Fields.At(timeouts.Now);
+            var (term, expires) = fields.TryGet(name, out var bytes) ? (bytes, fields.ExpiryOf(name)) : ("0"u8.ToArray(), null);
             if (!long.TryParse(term, CultureInfo.InvariantCulture, out var number))
             {
                 throw new InvalidOperationException("The field holds no decimal number.");
             }
 
             var delta = new SessionDelta();
-            var sum = delta.Fields[name] = Encoding.UTF8.GetBytes(checked(number + by).ToString(CultureInfo.InvariantCulture));
+            var sum = Encoding.UTF8.GetBytes(checked(number + by).ToString(CultureInfo.InvariantCulture));
+            delta.Set(name, sum, expires);
             var reply = await CommitAsync(key, delta, Expected.Exactly(current), idle, known: current, turn: turn).ConfigureAwait(false);
             if (reply.Outcome != CommitOutcome.Changed)
             {
-                return new IncrementReply(reply, sum!);
+                return new IncrementReply(reply, sum, expires);
             }
 
             if ((await ReadAsync(key).ConfigureAwait(false)).Session is not { } newer || newer.CreatedAt != loaded.CreatedAt)
@@ -186,6 +218,48 @@ internal sealed partial class SessionHash
             }
 
             current = newer;
+        }
+    }
+
+    /// <summary>
+    /// Takes a field out of a session that exists: of all who do so one has its value. For it is taken from the version that it was read at, and where others changed the
+    /// session meanwhile, it is read again. So a reply that was lost does no harm where the hash tells that it was this that changed it; where it does not, nobody has the value.
+    /// </summary>
+    /// <param name="key">The session's key.</param>
+    /// <param name="name">The field.</param>
+    /// <param name="loaded">The session that is meant.</param>
+    /// <param name="idle">The idle timeout of a session that has none of its own.</param>
+    /// <param name="turn">The turn of the request that takes; null for none.</param>
+    public async Task<TakeReply> TakeAsync(string key, string name, SessionSnapshot loaded, TimeSpan idle, TurnFence? turn = null)
+    {
+        var known = loaded;
+        var isKnown = loaded is { Version: not SessionSnapshot.NoVersion, IsPartial: false };
+        while (true)
+        {
+            if (!isKnown)
+            {
+                if ((await ReadAsync(key).ConfigureAwait(false)).Session is not { } read || read.CreatedAt != loaded.CreatedAt)
+                {
+                    return new TakeReply(new CommitReply(CommitOutcome.Missing), null);
+                }
+
+                known = read;
+            }
+
+            if (!known.Fields.At(timeouts.Now).TryGet(name, out var value))
+            {
+                return new TakeReply(new CommitReply(CommitOutcome.Changed), null);
+            }
+
+            var delta = new SessionDelta();
+            delta.Remove(name);
+            var reply = await CommitAsync(key, delta, Expected.Exactly(known), idle, known: known, turn: turn).ConfigureAwait(false);
+            if (reply.Outcome != CommitOutcome.Changed)
+            {
+                return new TakeReply(reply, reply.Outcome == CommitOutcome.Done ? value : null);
+            }
+
+            isKnown = false;
         }
     }
 }

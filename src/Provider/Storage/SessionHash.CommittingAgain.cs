@@ -40,7 +40,7 @@ internal sealed partial class SessionHash
                     return commit.Done(now);
                 }
 
-                if (commit.LeftOf(now) is not { } rest)
+                if (commit.LeftOf(now, timeouts.Now) is not { } rest)
                 {
                     ExceptionDispatchInfo.Throw(lost);
                     continue;

@@ -11,7 +11,7 @@ namespace RedisSessions.Storage;
 /// an argument, no reply. Knows nothing of requests.
 /// </summary>
 internal sealed partial class SessionHash(
-    RedisConnection connection, SessionTimeouts timeouts, SessionKeys keys, IOptions<RedisSessionOptions> options, IServiceProvider services)
+    RedisConnection connection, SessionTimeouts timeouts, SessionKeys keys, FieldExpiry fieldExpiry, IOptions<RedisSessionOptions> options, IServiceProvider services)
 {
     // As long as a request that was under way when the id changed may take.
     private static readonly TimeSpan MovedFor = TimeSpan.FromMinutes(1);
@@ -50,7 +50,7 @@ internal sealed partial class SessionHash(
         if (_codec is not null)
         {
             // Only all of it is sealed.
-            return (await ReadAsync(key).ConfigureAwait(false)).Session is { } session && session.Fields.TryGet(name, out var value) ? value : null;
+            return (await ReadAsync(key).ConfigureAwait(false)).Session is { } session && session.Fields.At(timeouts.Now).TryGet(name, out var value) ? value : null;
         }
 
         var values = await Failover.RepeatAsync(connection, database => database.HashGetAsync(key, [FieldNames.VersionField, FieldNames.Encode(name)])).ConfigureAwait(false);

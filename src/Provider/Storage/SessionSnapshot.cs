@@ -62,6 +62,11 @@ internal sealed class SessionSnapshot
                 size += FieldOverhead + name.Length;
             }
 
+            foreach (var (name, _) in Fields.Expiries)
+            {
+                size += FieldOverhead + name.Length;
+            }
+
             foreach (var (_, value) in _metadata)
             {
                 // Nearly all of it is short, and within the overhead; a ticket is not.
@@ -106,19 +111,29 @@ internal sealed class SessionSnapshot
         var metadata = new List<KeyValuePair<string, string>>(4);
         var (version, isPartial, hasCreated) = (NoVersion, false, false);
         byte[]? seal = null;
+
+        // What is encoded is bound to its expiry, which may come behind it.
+        var encoded = codec is null ? null : new List<KeyValuePair<string, byte[]>>(entries.Length);
         foreach (var entry in entries)
         {
             var name = (string)entry.Name!;
             if (!FieldNames.IsMetadata(name))
             {
-                var field = FieldNames.Decode(name);
-                if ((codec is null ? (byte[])entry.Value! : codec.Decode(key, field, (byte[])entry.Value!)) is { } value)
+                var (field, value) = (FieldNames.Decode(name), (byte[])entry.Value!);
+                if (encoded is null)
                 {
-                    fields.Set(field, value);
+                    fields.Set(field, value, fields.ExpiryOf(field));
                 }
                 else
                 {
-                    isPartial = true;
+                    encoded.Add(new(field, value));
+                }
+            }
+            else if (FieldNames.IsExpiry(name))
+            {
+                if (entry.Value.TryParse(out long expires))
+                {
+                    fields.Expires(FieldNames.Decode(name[FieldNames.ExpiryPrefix.Length..]), expires);
                 }
             }
             else if (name == FieldNames.Version)
@@ -133,6 +148,19 @@ internal sealed class SessionSnapshot
             {
                 hasCreated |= name == FieldNames.Created && entry.Value.TryParse(out long created) && created is >= 0 and <= LatestTime;
                 metadata.Add(new(FieldNames.Intern(name), (string)entry.Value!));
+            }
+        }
+
+        foreach (var (field, stored) in encoded ?? [])
+        {
+            var expires = fields.ExpiryOf(field);
+            if (codec!.Decode(key, field, stored, expires) is { } value)
+            {
+                fields.Set(field, value, expires);
+            }
+            else
+            {
+                isPartial = true;
             }
         }
 
@@ -183,7 +211,15 @@ internal sealed class SessionSnapshot
             }
             else
             {
-                fields.Set(name, value);
+                fields.Set(name, value, delta.ExpiryOf(name));
+            }
+        }
+
+        foreach (var (name, expired) in delta.Forgotten)
+        {
+            if (!delta.Fields.ContainsKey(name) && fields.ExpiryOf(name) == expired)
+            {
+                fields.Remove(name);
             }
         }
 

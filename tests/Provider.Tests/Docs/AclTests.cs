@@ -123,6 +123,21 @@ public abstract class AclTests(RedisServer server) : AnalyticsTest(server)
     }
 
     [Fact]
+    public async Task Values_with_a_lifetime()
+    {
+        await FieldExpiryOf.SkipUnlessAsync(Server);
+        var site = await StartAsUserAsync(await CreateUserAsync("values with a lifetime"), options: o => o.RequireFieldExpiry = true);
+        var session = Open(site, NewSecret(), isNew: true);
+        session.SetString("code", "1", TimeSpan.FromMinutes(1));
+        await session.CommitAsync();
+        session.SetString("code", "2", TimeSpan.FromMinutes(1));
+        await session.CommitAsync();
+        Assert.Equal("2", await session.TakeStringAsync("code"));
+        NothingWentWrong(site);
+        await NothingWasRefusedAsync();
+    }
+
+    [Fact]
     public async Task Notified_copies()
     {
         var site = await StartAsUserAsync(await CreateUserAsync("notified copies"), options: o => o.LocalCache.Mode = LocalCacheMode.Notified);

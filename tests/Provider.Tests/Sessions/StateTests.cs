@@ -32,7 +32,7 @@ public abstract class StateTests(RedisServer server) : ServerTest(server)
             }
         }
 
-        Assert.Equal(13 * States.Length, cells);
+        Assert.Equal(14 * States.Length, cells);
     }
 
     private static IEnumerable<string[]> Rows()
@@ -262,6 +262,20 @@ public abstract class StateTests(RedisServer server) : ServerTest(server)
                 break;
             case "`IncrementAsync`: throws that it was destroyed":
                 await Assert.ThrowsAsync<InvalidOperationException>(() => session.IncrementAsync("n"));
+                break;
+            case "`TakeAsync`: takes its own":
+                session.Set("mine", [3]);
+                Assert.Equal([3], (await session.TakeAsync("mine"))!);
+                Assert.Null(session.Get("mine"));
+                Assert.Null(await session.TakeAsync("stored"));
+                break;
+            case "`TakeAsync`: takes it on the server":
+                Assert.Equal([1], (await session.TakeAsync("stored"))!);
+                Assert.Null(await _site.Sessions.GetFieldAsync(id, "stored"));
+                Assert.Null(session.Get("stored"));
+                break;
+            case "`TakeAsync`: throws the reason":
+                await Assert.ThrowsAsync<StackExchange.Redis.RedisServerException>(() => session.TakeAsync("stored"));
                 break;
             case "`GetCreatedAt`: null":
                 Assert.Null(session.GetCreatedAt());

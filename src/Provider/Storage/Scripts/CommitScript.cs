@@ -15,6 +15,10 @@ namespace RedisSessions.Storage.Scripts;
 /// Nearly every commit is a plain one: it only sets fields, nobody has changed the session since the caller read it, and the caller knows that its
 /// TTL needs no sliding yet. So this is looked at first, and then there is nothing else to find out, which halves what a commit costs Redis.
 /// </para>
+/// <para>
+/// A field that expires by itself has its TTL from Redis, and beside it, as metadata, when that is, for who holds a copy. Both in the step that sets it, by scripts of
+/// their own, which ask first whether the server can do it. Whatever is written without one is rid of both.
+/// </para>
 /// </summary>
 internal static class CommitScript
 {
@@ -31,6 +35,9 @@ internal static class CommitScript
 
     private const int Header = SlideTimes.Count + 8;
     private const int BoundedHeader = Header + 3;
+
+    // What the server answers whose Redis, or whose user, has no HPEXPIRE; see FieldExpiry.
+    public const string NoFieldExpiry = "NOFIELDEXPIRY ";
 
     // Arguments of the bound come last in the header. Fields are those that are no metadata, as Clear() has it.
     private const string Bound =
@@ -49,17 +56,52 @@ internal static class CommitScript
           local fields_before, bytes_before = fields, bytes
           if clear == '1' then sizes, fields, bytes = {}, 0, 0 end
           for i = first_set, last_set, 2 do put(ARGV[i], #ARGV[i] + #ARGV[i + 1]) end
-          for i = last_set + 1, #ARGV do put(ARGV[i], nil) end
+          for i = last_set + 1, last_removed do put(ARGV[i], nil) end
           if fields > most_fields and fields > fields_before then return 2 end
           if bytes > most_bytes and bytes > bytes_before then return 3 end
         end
 
         """;
 
+    // Asked of a field that never is. A replica's refusal is passed on, for it passes.
+    private const string CanExpire =
+        $"""
+        local can = redis.pcall('HPEXPIRE', key, '1', 'FIELDS', '1', '@')
+        if type(can) == 'table' and can['err'] then
+          if string.find(can['err'], 'nknown') or string.find(can['err'], 'NOPERM') then return redis.error_reply('{NoFieldExpiry}' .. can['err']) end
+          return can
+        end
+
+        """;
+
+    private const string Expire =
+        $"""
+        for i = first_set, last_set, 2 do
+          if string.sub(ARGV[i], 1, 3) == '{FieldNames.ExpiryPrefix}' then
+            local rest = math.max(tonumber(ARGV[i + 1]) - tonumber(now), 1)
+            redis.call('HPEXPIRE', key, string.format('%d', rest), 'FIELDS', '1', string.sub(ARGV[i], 4))
+          end
+        end
+
+        """;
+
+    // Unless the field was given another expiry meanwhile.
+    private const string Forget =
+        $"""
+        for i = last_removed + 1, #ARGV, 2 do
+          local expiry = '{FieldNames.ExpiryPrefix}' .. ARGV[i]
+          if redis.call('HGET', key, expiry) == ARGV[i + 1] then redis.call('HDEL', key, ARGV[i], expiry) end
+        end
+
+        """;
+
     private static readonly ChangeScript Script = Compose(Header, "");
     private static readonly ChangeScript BoundedScript = Compose(BoundedHeader, Bound);
+    private static readonly ChangeScript ExpiringScript = Compose(Header + 1, "", expires: true);
+    private static readonly ChangeScript BoundedExpiringScript = Compose(BoundedHeader + 1, Bound, expires: true);
 
-    private static ChangeScript Compose(int header, string bound) => new(
+    // How many there are to be forgotten is the header's last argument.
+    private static ChangeScript Compose(int header, string bound, bool expires = false) => new(
         $$"""
         if ARGV[13] ~= '' then
           local known = redis.call('HMGET', KEYS[1], '{{FieldNames.Version}}', '{{FieldNames.Created}}')
@@ -73,20 +115,27 @@ internal static class CommitScript
         """ + Parts.CallInPieces + Parts.ReadIdentity + Parts.Slide +
         $$"""
         local expected_created, expected_version, next_version, creation, clear, timeouts, sets = ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11], tonumber(ARGV[12])
-        local first_set, last_set = {{header + 1}}, {{header}} + 2 * sets
+        local first_set, last_set, last_removed = {{header + 1}}, {{header}} + 2 * sets, #ARGV{{(expires ? $" - 2 * tonumber(ARGV[{header}])" : "")}}
         if expected_created ~= '' and created ~= expected_created then return 0 end
         if expected_version ~= '' and (version or '0') ~= expected_version then return version and 1 or 0 end
-        {{bound}}
+        {{bound}}{{(expires ? CanExpire : "")}}
         changed(key, next_version)
         if clear == '1' and version then
           local doomed = {}
           for _, name in ipairs(redis.call('HKEYS', key)) do
-            if string.sub(name, 1, 1) ~= '@' or string.sub(name, 1, 2) == '@@' then
+            if string.sub(name, 1, 1) ~= '@' or string.sub(name, 1, 2) == '@@' or string.sub(name, 1, 3) == '{{FieldNames.ExpiryPrefix}}' then
               doomed[#doomed + 1] = name
             end
           end
           call_in_pieces('HDEL', key, doomed, 1, #doomed)
         end
+        if expiring and version then
+          local stale = {}
+          for i = first_set, last_set, 2 do stale[#stale + 1] = '{{FieldNames.ExpiryPrefix}}' .. ARGV[i] end
+          for i = last_set + 1, last_removed do stale[#stale + 1] = '{{FieldNames.ExpiryPrefix}}' .. ARGV[i] end
+          call_in_pieces('HDEL', key, stale, 1, #stale)
+        end
+        {{(expires ? Forget : "")}}
         local first_piece = math.min(last_set, {{header + 4000}})
         if version then
           redis.call('HSET', key, '{{FieldNames.Version}}', next_version, unpack(ARGV, first_set, first_piece))
@@ -96,7 +145,8 @@ internal static class CommitScript
           if KEYS[2] then redis.call('DEL', KEYS[2]) end
         end
         call_in_pieces('HSET', key, ARGV, first_piece + 1, last_set)
-        call_in_pieces('HDEL', key, ARGV, last_set + 1, #ARGV)
+        call_in_pieces('HDEL', key, ARGV, last_set + 1, last_removed)
+        {{(expires ? Expire : "")}}
         if timeouts == '1' then
           local own = redis.call('HMGET', key, '{{FieldNames.IdleTimeout}}', '{{FieldNames.AbsoluteTimeout}}')
           own_idle, own_absolute = own[1], own[2]
@@ -135,15 +185,24 @@ internal static class CommitScript
         byte[]? seal = null,
         string? markKey = null,
         TurnFence? turn = null) =>
-        (bound is null ? Script : BoundedScript).Begin(
+        ScriptFor(bound, delta.Expires).Begin(
             database, channel, markKey is null ? [key] : [key, markKey], Arguments(key, times, expected, version, creation, delta, codec, fresh, bound, seal), turn);
+
+    private static ChangeScript ScriptFor(CommitBound? bound, bool expires) => (bound, expires) switch
+    {
+        (null, false) => Script,
+        (not null, false) => BoundedScript,
+        (null, true) => ExpiringScript,
+        (not null, true) => BoundedExpiringScript,
+    };
 
     private static RedisValue[] Arguments(
         string key, SlideTimes times, Expected expected, long version, long creation, SessionDelta delta, FieldCodec? codec, SessionSnapshot? fresh, CommitBound? bound, byte[]? seal)
     {
-        var header = bound is null ? Header : BoundedHeader;
+        var expires = delta.Expires;
+        var header = (bound is null ? Header : BoundedHeader) + (expires ? 1 : 0);
         var arguments = DeltaArguments.Behind(header, key, delta, codec, seal, out var sets);
-        var onlySets = !delta.IsCleared && !delta.ChangesTimeouts && arguments.Length == header + (2 * sets) && sets < MostPlainSets;
+        var onlySets = !delta.IsCleared && !delta.ChangesTimeouts && arguments.Length == header + (2 * sets) && sets < MostPlainSets && !expires;
         times.WriteTo(arguments);
         arguments[5] = expected.CreatedAt is { } created ? created : RedisValue.EmptyString;
         arguments[6] = expected.Version is { } at ? at : RedisValue.EmptyString;
@@ -152,12 +211,17 @@ internal static class CommitScript
         arguments[9] = delta.IsCleared ? 1 : 0;
         arguments[10] = delta.ChangesTimeouts ? 1 : 0;
         arguments[11] = sets;
-        arguments[12] = fresh is not null && onlySets ? fresh.Version : RedisValue.EmptyString;
+        arguments[12] = fresh is not null && onlySets && !delta.TouchesExpiring(fresh.Fields) ? fresh.Version : RedisValue.EmptyString;
         if (bound is { } limited)
         {
             arguments[13] = limited.Known;
             arguments[14] = limited.Limits.Fields;
             arguments[15] = limited.Limits.Bytes;
+        }
+
+        if (expires)
+        {
+            arguments[header - 1] = delta.Forgotten.Count;
         }
 
         return arguments;

@@ -19,6 +19,10 @@ internal static class EditScript
         if ARGV[3] ~= '' and version ~= ARGV[3] then return -1 end
         local next_version, last_set = ARGV[1], 3 + 2 * tonumber(ARGV[2])
         changed(key, next_version)
+        if expiring then
+          for i = 4, last_set, 2 do redis.call('HDEL', key, '{FieldNames.ExpiryPrefix}' .. ARGV[i]) end
+          for i = last_set + 1, #ARGV do redis.call('HDEL', key, '{FieldNames.ExpiryPrefix}' .. ARGV[i]) end
+        end
         call_in_pieces('HSET', key, ARGV, 4, last_set)
         local removed = 0
         for i = last_set + 1, #ARGV do

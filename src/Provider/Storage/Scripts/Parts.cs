@@ -28,13 +28,13 @@ internal static class Parts
 
     /// <summary>
     /// Leaves <c>key</c>, <c>version</c> and <c>created</c>, the last two false where there is no session, and the session's own
-    /// timeouts. A hash without readable metadata is somebody else's: it is refused and left as it is.
+    /// timeouts; and <c>expiring</c>, false where no field ever expired by itself. A hash without readable metadata is somebody else's: it is refused and left as it is.
     /// </summary>
     public const string ReadIdentity =
         $"""
         local key = KEYS[1]
-        local identity = redis.call('HMGET', key, '{FieldNames.Version}', '{FieldNames.Created}', '{FieldNames.IdleTimeout}', '{FieldNames.AbsoluteTimeout}', '{FieldNames.Heartbeat}')
-        local version, created, own_idle, own_absolute = identity[1], identity[2], identity[3], identity[4]
+        local identity = redis.call('HMGET', key, '{FieldNames.Version}', '{FieldNames.Created}', '{FieldNames.IdleTimeout}', '{FieldNames.AbsoluteTimeout}', '{FieldNames.Heartbeat}', '{FieldNames.HasExpiring}')
+        local version, created, own_idle, own_absolute, expiring = identity[1], identity[2], identity[3], identity[4], identity[6]
         if not (version and created and tonumber(version) and tonumber(created)) then
           if redis.call('EXISTS', key) == 1 then
             return redis.error_reply('BADSESSION the hash has no readable metadata')

@@ -48,7 +48,12 @@ internal readonly record struct CommitReply(CommitOutcome Outcome, long Version 
 
 /// <param name="Commit">What it came to.</param>
 /// <param name="Value">The sum, as decimal text.</param>
-internal readonly record struct IncrementReply(CommitReply Commit, byte[] Value);
+/// <param name="Expires">When the field expires by itself, Unix milliseconds; null for never.</param>
+internal readonly record struct IncrementReply(CommitReply Commit, byte[] Value, long? Expires = null);
+
+/// <param name="Commit">What it came to.</param>
+/// <param name="Value">What was taken; null if there was nothing.</param>
+internal readonly record struct TakeReply(CommitReply Commit, byte[]? Value);
 
 internal enum SlideReply
 {
