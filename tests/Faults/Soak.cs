@@ -56,10 +56,11 @@ public static class Soak
         }
 
         await using var admin = await ConnectionMultiplexer.ConnectAsync($"{target.Single!.Address},allowAdmin=true");
-        var sessions = 0;
-        await foreach (var key in admin.GetServers()[0].KeysAsync(pattern: FaultRun.Prefix + "{*"))
+        var (sessions, lasting) = (0, 0);
+        await foreach (var key in admin.GetServers()[0].KeysAsync(pattern: FaultRun.Prefix + "*"))
         {
-            sessions++;
+            sessions += ((string)key!).StartsWith(FaultRun.Prefix + "{", StringComparison.Ordinal) ? 1 : 0;
+            lasting += await admin.GetDatabase().KeyTimeToLiveAsync(key) is null && await admin.GetDatabase().KeyExistsAsync(key) ? 1 : 0;
         }
 
         // The first rounds warm up.
@@ -68,7 +69,7 @@ public static class Soak
         var flat = late.Average(sample => sample.Memory) < (early.Average(sample => sample.Memory) * 1.2) + (8 << 20)
             && late.Average(sample => sample.Handles) < (early.Average(sample => sample.Handles) * 1.2) + 10
             && late.Average(sample => sample.Threads) < early.Average(sample => sample.Threads) + 10;
-        Console.WriteLine($"{(flat ? "flat" : "NOT FLAT")}, {sessions} sessions left, {failed} failed, {lost} lost");
-        return flat && sessions == 0 && failed == 0 && lost == 0;
+        Console.WriteLine($"{(flat ? "flat" : "NOT FLAT")}, {sessions} sessions left, {lasting} keys without a TTL, {failed} failed, {lost} lost");
+        return flat && sessions == 0 && lasting == 0 && failed == 0 && lost == 0;
     }
 }
