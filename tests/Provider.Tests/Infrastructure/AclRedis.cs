@@ -6,6 +6,8 @@ namespace RedisSessions.Tests.Infrastructure;
 /// <summary>Used by a user who may do just what docs/keys.md says, on keys of the tests' prefixes.</summary>
 public sealed class AclRedis : LocalRedis
 {
+    protected override string Name => "Redis, a user with an ACL";
+
     protected override async Task<RedisProcess> StartServersAsync()
     {
         var process = await RedisProcess.StartAsync();

@@ -10,6 +10,7 @@ public abstract class RedisServer : IAsyncLifetime
 {
     private readonly SemaphoreSlim _connecting = new(1);
     private ConnectionMultiplexer? _admin;
+    private string _version = "";
 
     public static bool OnCI => Environment.GetEnvironmentVariable("CI") == "true";
 
@@ -25,6 +26,12 @@ public abstract class RedisServer : IAsyncLifetime
     /// </summary>
     public const string Patient = ",connectTimeout=20000,syncTimeout=30000,asyncTimeout=30000";
 
+    /// <summary>What it is, in a table of all kinds.</summary>
+    public string Described => _version.Length > 0 ? $"{Name} ({_version})" : Name;
+
+    /// <summary>What kind of server it is, in words.</summary>
+    protected abstract string Name { get; }
+
     /// <summary>host:port.</summary>
     public string Address { get; protected set; } = "";
 
@@ -36,6 +43,7 @@ public abstract class RedisServer : IAsyncLifetime
         try
         {
             await StartAsync();
+            _version = Missing is null ? await FindVersionAsync() : "";
         }
         catch (Exception exception)
         {
@@ -44,6 +52,12 @@ public abstract class RedisServer : IAsyncLifetime
     }
 
     protected abstract Task StartAsync();
+
+    private async Task<string> FindVersionAsync()
+    {
+        var info = (await (await AdminAsync()).GetServers().First(server => server is { IsConnected: true, IsReplica: false }).InfoAsync("server")).SelectMany(group => group).ToDictionary(pair => pair.Key, pair => pair.Value);
+        return info.GetValueOrDefault("valkey_version") ?? info.GetValueOrDefault("garnet_version") ?? info.GetValueOrDefault("redis_version") ?? "";
+    }
 
     /// <summary>For tests that need a redis-server of their own.</summary>
     public static void SkipUnlessInstalled()

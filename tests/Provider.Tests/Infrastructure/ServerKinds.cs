@@ -16,6 +16,8 @@ namespace RedisSessions.Tests.Infrastructure;
 /// <summary>Garnet in this process: always there.</summary>
 public sealed class InProcessGarnet : RedisServer
 {
+    protected override string Name => "Garnet";
+
     private EmbeddedGarnet? _garnet;
 
     protected override Task StartAsync()
@@ -65,6 +67,8 @@ public abstract class InstalledRedis<T> : RedisServer
 /// <summary>One server.</summary>
 public class LocalRedis : InstalledRedis<RedisProcess>
 {
+    protected override string Name => "Redis";
+
     protected override Task<RedisProcess> StartServersAsync() => RedisProcess.StartAsync();
 
     protected override string AddressOf(RedisProcess servers) => servers.Address;
@@ -73,12 +77,16 @@ public class LocalRedis : InstalledRedis<RedisProcess>
 /// <summary>Spoken to in the older protocol, as where a proxy or a version knows no other.</summary>
 public sealed class Resp2Redis : LocalRedis
 {
+    protected override string Name => "Redis, RESP2";
+
     protected override string AddressOf(RedisProcess servers) => servers.Address + ",protocol=resp2";
 }
 
 /// <summary>A Redis Cluster.</summary>
 public sealed class LocalCluster : InstalledRedis<RedisClusterProcesses>
 {
+    protected override string Name => "Redis Cluster of 3 + 3";
+
     protected override Task<RedisClusterProcesses> StartServersAsync() => RedisClusterProcesses.StartAsync();
 
     protected override string AddressOf(RedisClusterProcesses servers) => servers.Address;
@@ -87,6 +95,8 @@ public sealed class LocalCluster : InstalledRedis<RedisClusterProcesses>
 /// <summary>A master and its replicas behind three Sentinels, found by their name.</summary>
 public sealed class LocalSentinel : InstalledRedis<SentinelProcesses>
 {
+    protected override string Name => "Redis behind Sentinels";
+
     protected override Task<SentinelProcesses> StartServersAsync() => SentinelProcesses.StartAsync();
 
     protected override string AddressOf(SentinelProcesses servers) => servers.Address;
@@ -95,6 +105,8 @@ public sealed class LocalSentinel : InstalledRedis<SentinelProcesses>
 /// <summary>Redis in a container, where a Docker API answers.</summary>
 public sealed class ContainerRedis : RedisServer
 {
+    protected override string Name => "Redis in a container";
+
     private RedisContainer? _container;
 
     // Set by .ci/run, with a loud line, where no container engine can be had.
@@ -131,6 +143,8 @@ public sealed class ContainerRedis : RedisServer
 /// <summary>The server whose address is in REDIS_SESSIONS_TEST_SERVER.</summary>
 public sealed class GivenRedis : RedisServer
 {
+    protected override string Name => "a server given by its address";
+
     protected override bool RequiredOnCI => false;
 
     protected override Task StartAsync()

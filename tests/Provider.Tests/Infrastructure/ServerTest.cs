@@ -51,6 +51,7 @@ public abstract class ServerTest : IAsyncLifetime
 
     public virtual async ValueTask DisposeAsync()
     {
+        CompatibilityMatrix.Note(GetType(), Server);
         foreach (var site in _sites)
         {
             await site.DisposeAsync();

@@ -6,6 +6,8 @@ namespace RedisSessions.Tests.Infrastructure;
 /// <summary>Spoken to in TLS.</summary>
 public sealed class TlsRedis : LocalRedis
 {
+    protected override string Name => "Redis, TLS";
+
     // By which StackExchange.Redis learns of an issuer that the machine does not know, for a connection string cannot say it.
     private const string IssuerVariable = "SERedis_IssuerCertPath";
 
