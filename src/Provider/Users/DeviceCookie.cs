@@ -111,7 +111,7 @@ internal sealed class DeviceCookie(IDataProtectionProvider protection, IOptions<
     }
 
     private bool IsInTime(ReadOnlySpan<byte> entry) =>
-        BinaryPrimitives.ReadUInt32LittleEndian(entry[(DigestLength + IdLength)..]) is var at && at > 0 && Now - at <= (long)options.Value.DeviceLifetime.TotalSeconds;
+        Now - BinaryPrimitives.ReadUInt32LittleEndian(entry[(DigestLength + IdLength)..]) <= (long)options.Value.DeviceLifetime.TotalSeconds;
 
     private static IEnumerable<ReadOnlyMemory<byte>> EntriesOf(byte[] jar)
     {

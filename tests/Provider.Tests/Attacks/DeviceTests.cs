@@ -101,14 +101,17 @@ public abstract class DeviceTests(RedisServer server) : AttackTest(server)
         Assert.False(await Users(site).NameDeviceAsync("ada", Guid.NewGuid().ToString(), "mine"));
     }
 
-    [Fact]
-    public async Task The_cookie_goes_out_with_sign_ins_alone_hidden_from_scripts_and_where_the_sessions_goes()
+    /// <summary>Of a name's prefix browsers do not mind the case.</summary>
+    [Theory]
+    [InlineData("__Host-session")]
+    [InlineData("__HOST-session")]
+    public async Task The_cookie_goes_out_with_sign_ins_alone_hidden_from_scripts_and_where_the_sessions_goes(string session)
     {
         var clock = StopClock();
         var site = await StartRememberingAsync(services: services =>
         {
             CookieSite.AddServices(services);
-            services.Configure<SessionOptions>(o => (o.Cookie.Name, o.Cookie.SameSite) = ("__Host-session", Microsoft.AspNetCore.Http.SameSiteMode.Strict));
+            services.Configure<SessionOptions>(o => (o.Cookie.Name, o.Cookie.SameSite) = (session, Microsoft.AspNetCore.Http.SameSiteMode.Strict));
         });
         var browser = site.NewBrowser();
         Assert.Null(await SentAsync("/set/a/1"));
@@ -289,6 +292,7 @@ public abstract class DeviceTests(RedisServer server) : AttackTest(server)
         Assert.False(await Users(site).NameDeviceAsync("ada", ids[0], "again"));
         clock.Advance(TimeSpan.FromSeconds(1));
         await SignInOnKnownAsync(browsers[7]);
+        Assert.Equal(3, await db.SortedSetLengthAsync(DevicesKey("ada")));
         browsers[0].Headers["X-Test-Address"] = "198.51.100.1";
         await SignInOnNewAsync(browsers[0]);
         foreach (var key in new[] { DevicesKey("ada"), $"{DevicesKey("ada")}:names" })
@@ -301,6 +305,43 @@ public abstract class DeviceTests(RedisServer server) : AttackTest(server)
         await SignInOnNewAsync(browsers[1]);
         Assert.Equal(1, await db.SortedSetLengthAsync(DevicesKey("ada")));
         Assert.Equal(0, await db.HashLengthAsync($"{DevicesKey("ada")}:names"));
+    }
+
+    /// <summary>Of several in one millisecond it is the last, and where fewer may be remembered than there are, all that are too many go at once.</summary>
+    [Fact]
+    public async Task The_device_at_hand_is_never_the_one_that_goes()
+    {
+        StopClock();
+        var (one, many, db) = (await StartRememberingAsync(o => o.MaxDevicesPerUser = 1), await StartRememberingAsync(), await DatabaseAsync());
+        for (var i = 0; i < 8; i++)
+        {
+            var device = (await SignInOnNewAsync(From(one, $"203.0.113.{i}"))).DeviceId;
+            Assert.Equal(device, Assert.Single(await db.SortedSetRangeByRankAsync(DevicesKey("ada"))));
+        }
+
+        for (var i = 0; i < 5; i++)
+        {
+            await SignInOnNewAsync(From(many, $"198.51.100.{i}"));
+        }
+
+        Assert.Equal(6, await db.SortedSetLengthAsync(DevicesKey("ada")));
+        var last = (await SignInOnNewAsync(From(one, "198.51.100.99"))).DeviceId;
+        Assert.Equal(last, Assert.Single(await db.SortedSetRangeByRankAsync(DevicesKey("ada"))));
+    }
+
+    /// <summary>With its first name, which nobody's sign-in follows perhaps, and with every sign-in.</summary>
+    [Fact]
+    public async Task Names_live_as_long_as_the_devices()
+    {
+        var (site, db) = (await StartRememberingAsync(), await DatabaseAsync());
+        var browser = From(site, "203.0.113.7");
+        var device = (await SignInOnNewAsync(browser)).DeviceId!;
+        var names = $"{DevicesKey("ada")}:names";
+        await Users(site).NameDeviceAsync("ada", device, "mine");
+        Assert.InRange((await db.KeyTimeToLiveAsync(names))!.Value, TimeSpan.FromDays(399), TimeSpan.FromDays(400));
+        await db.KeyExpireAsync(names, TimeSpan.FromDays(1));
+        await SignInOnKnownAsync(browser);
+        Assert.InRange((await db.KeyTimeToLiveAsync(names))!.Value, TimeSpan.FromDays(399), TimeSpan.FromDays(400));
     }
 
     [Fact]
@@ -357,7 +398,7 @@ public abstract class DeviceTests(RedisServer server) : AttackTest(server)
         var device = (await SignInOnNewAsync(From(site, "203.0.113.7"))).DeviceId!;
         string[] names =
         [
-            "", " ", " mine", "mine\u00A0", "a\nb", "a\0b", "a\u0085b", "a\u2028b", "a\u2029b", "a\u202Ab", "a\u202Eb", "a\u2066b", "a\u2069b", "a\uD800b", "mine\uD800", "mine\uDC00",
+            "", " ", " mine", "mine\u00A0", "a\nb", "a\0b", "a\u0085b", "a\u2028b", "a\u2029b", "a\u202Ab", "a\u202Eb", "a\u2066b", "a\u2069b", "a\uD800b", "\U0001F4BB\nb", "mine\uD800", "mine\uDC00",
             new string('x', 65),
         ];
         foreach (var name in names)
@@ -433,6 +474,38 @@ public abstract class DeviceTests(RedisServer server) : AttackTest(server)
         Assert.Equal("ada", told.UserId);
         Assert.Equal(told.DeviceId, (await TheSessionAsync(healthy, browser)).DeviceId);
         await SignInOnKnownAsync(browser);
+    }
+
+    /// <summary>A sign-in in place of the session that a revocation spares is no less on a device.</summary>
+    [Fact]
+    public async Task What_is_under_way_and_spared_by_a_revocation_is_on_its_device()
+    {
+        using var proxy = new RedisProxy(Server.Address);
+        var (healthy, slow, db) = (await StartRememberingAsync(), await StartRememberingAsync(redis: proxy.Address), await DatabaseAsync());
+        await slow.NewBrowser().GetAsync("/login/warm");
+        var spared = 0;
+        for (var passes = 0; passes < MostCommands; passes++)
+        {
+            var (user, browser) = ($"user{passes}", From(healthy, "203.0.113.7"));
+            var id = await browser.GetAsync($"/login/{user}");
+            await db.KeyDeleteAsync(DevicesKey(user));
+            slow.TakeOver(browser);
+            var gate = new Gate(proxy, passes);
+            var request = StatusAsync(browser, $"/login/{user}");
+            await Task.WhenAny(gate.Reached, request);
+            await Users(healthy).RevokeAllAsync(user, id);
+            proxy.BeforeCommand = null;
+            gate.Open();
+            await request;
+            healthy.TakeOver(browser);
+            if (await browser.GetAsync("/whoami") == user)
+            {
+                spared++;
+                Assert.True(await db.KeyExistsAsync(DevicesKey(user)), $"Held before command {passes + 1}, the device is not there.");
+            }
+        }
+
+        Assert.InRange(spared, 1, MostCommands);
     }
 
     /// <summary>A sign-in that is under way brings back nothing of a user who is forgotten meanwhile.</summary>

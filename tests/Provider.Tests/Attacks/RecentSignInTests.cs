@@ -145,6 +145,25 @@ public sealed class RecentSignInTests(InProcessGarnet server) : AttackTest(serve
         Assert.Equal(HttpStatusCode.Redirect, await StatusAsync(browser, "/transfer"));
     }
 
+    /// <summary>It says whole seconds, so of one that is not over it knows less than the clock; and 0 says nothing.</summary>
+    [Fact]
+    public async Task A_time_of_authentication_counts_once_its_second_is_over()
+    {
+        var clock = StopClock(atSecond: true);
+        clock.Advance(TimeSpan.FromMilliseconds(500));
+        var site = await StartAttackedAsync(map: app =>
+        {
+            CookieSite.Map(app);
+            OidcSite.Map(app);
+        });
+        var now = clock.GetUtcNow().ToUnixTimeMilliseconds();
+        foreach (var (seconds, signedInAt) in new[] { (0, now), (1, 1_000), (now / 1_000 - 1, now - 1_500), (now / 1_000, now) })
+        {
+            await site.NewBrowser().GetAsync($"/oidc-at/{seconds}/{seconds}");
+            Assert.Equal(signedInAt, Assert.Single(await Users(site).ListAsync($"{seconds}")).SignedInAt.ToUnixTimeMilliseconds());
+        }
+    }
+
     /// <summary>To the millisecond; and of a time that is yet to come, as far as servers' clocks differ.</summary>
     [Fact]
     public async Task A_sign_in_is_recent_for_as_long_as_the_page_says()

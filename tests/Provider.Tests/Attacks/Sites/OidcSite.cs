@@ -22,6 +22,8 @@ internal static class OidcSite
                 new(ClaimTypes.NameIdentifier, sub),
                 new("name", sub),
                 new("auth_time", (clock.GetUtcNow() - TimeSpan.FromMinutes(minutesAgo)).ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture), ClaimValueTypes.Integer64))));
+        app.MapGet("/oidc-at/{sub}/{seconds:long}", (HttpContext context, string sub, long seconds) =>
+            context.SignInAsync(PrincipalOf(new("sub", sub), new("name", sub), new("auth_time", seconds.ToString(CultureInfo.InvariantCulture), ClaimValueTypes.Integer64))));
         app.MapGet("/authenticated", (HttpContext context) => context.User.Identity?.IsAuthenticated == true);
     }
 
