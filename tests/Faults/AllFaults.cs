@@ -77,6 +77,7 @@ public static class AllFaults
         new("cluster-migrate", "3,000 slots moved to another master", Engine.Cluster, MigrateAsync),
         new("sentinel-kill", "a Sentinel's master killed, and started again once another is promoted", Engine.Sentinel, target => SentinelKillAsync(target)),
         new("sentinel-kill-safe", "the same with min-replicas-to-write 1", Engine.Sentinel, target => SentinelKillAsync(target), Recommended),
+        new("sentinel-lag", "a Sentinel's master killed whose replicas had not heard it for 1.5 s", Engine.Sentinel, SentinelLagAsync),
         new("sentinel-freeze", "a Sentinel's master frozen, and resumed 10 s later", Engine.Sentinel, target => SentinelFreezeAsync(target, 10_000)),
         new("sentinel-freeze-short", "the same, resumed 4 s later", Engine.Sentinel, target => SentinelFreezeAsync(target, 4_000)),
         new("sentinel-freeze-safe", "the same with min-replicas-to-write 1", Engine.Sentinel, target => SentinelFreezeAsync(target, 4_000), Recommended),
@@ -160,6 +161,19 @@ public static class AllFaults
 
         await master.StartAgainAsync();
         await Task.Delay(2000);
+    }
+
+    private static async Task SentinelLagAsync(Target target)
+    {
+        var master = await target.Sentinels!.FindMasterAsync() ?? target.Sentinels.Servers[0];
+        foreach (var replica in target.Sentinels.Servers.Where(server => server != master))
+        {
+            // At a port where nobody is: it keeps what it has.
+            await AdminAsync(replica, "REPLICAOF", "127.0.0.1", "1");
+        }
+
+        await Task.Delay(1500);
+        await SentinelKillAsync(target);
     }
 
     private static async Task SentinelFreezeAsync(Target target, int milliseconds)
