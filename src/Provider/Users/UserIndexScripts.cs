@@ -58,7 +58,7 @@ internal static class UserIndexScripts
         local latest = redis.call('HGET', revoked, '{{RevokedAt}}')
         if latest and latest ~= revocation then
           if redis.call('HEXISTS', revoked, id) == 0 then
-            if former == '' or redis.call('HEXISTS', revoked, former) == 0 then return {'{{nameof(EnterOutcome.Revoked)}}', latest} end
+            if redis.call('HEXISTS', revoked, former) == 0 then return {'{{nameof(EnterOutcome.Revoked)}}', latest} end
             redis.call('HSET', revoked, id, '')
           end
         end
@@ -67,7 +67,7 @@ internal static class UserIndexScripts
         local reply = {'{{nameof(EnterOutcome.Entered)}}'}
         if limit > 0 and not redis.call('ZSCORE', used, id) then
           local surplus = redis.call('ZCARD', used) + 1 - limit
-          if former ~= '' and redis.call('ZSCORE', used, former) then surplus = surplus - 1 end
+          if redis.call('ZSCORE', used, former) then surplus = surplus - 1 end
           if surplus > 0 then
             local late = patient == '1' and overdue('(0') or {}
             if #late > 0 then
@@ -93,7 +93,7 @@ internal static class UserIndexScripts
     /// <param name="now">Unix milliseconds.</param>
     /// <param name="ends">When it is probably over, Unix milliseconds.</param>
     /// <param name="entry">The session.</param>
-    /// <param name="former">The id that it had before, which counts with it as one; null for none.</param>
+    /// <param name="former">The id that it had before, which counts with it as one; null for none: nothing is entered under no name.</param>
     /// <param name="limit">The most that may be; 0 for no limit.</param>
     /// <param name="rejects">Whether the session is rejected at the limit, rather than others evicted.</param>
     /// <param name="isPatient">Whether to answer first what is to be looked after before anything counts against the limit.</param>

@@ -99,16 +99,34 @@ public abstract class UserIndexTests(RedisServer server) : SignInTest(server)
         Assert.Equal(1, await Users(site).CountAsync("ada"));
     }
 
-    /// <summary>The index only finds; whose a session is its hash says.</summary>
+    /// <summary>Its session lives, and was not used since the entry was made: it counts, and for as long as that will.</summary>
     [Fact]
-    public async Task An_entry_of_anothers_session_does_not_count()
+    public async Task An_entry_that_is_past_its_time_goes_on_with_its_session()
+    {
+        var site = await StartSignInSiteAsync(o => o.RefreshInterval = TimeSpan.FromMinutes(5));
+        var id = await site.NewBrowser().GetAsync("/login/ada");
+        var (db, over) = (await DatabaseAsync(), $"{Fleet.Prefix}user:{{ada}}:over");
+        await db.SortedSetAddAsync(over, id, 1);
+        Assert.Equal(1, await Users(site).CountAsync("ada"));
+        var left = await db.SortedSetScoreAsync(over, id) - DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
+        Assert.InRange(TimeSpan.FromMilliseconds(left!.Value) - (await db.KeyTimeToLiveAsync(KeyOf(id)))!.Value, TimeSpan.FromMinutes(4.5), TimeSpan.FromMinutes(5.5));
+    }
+
+    /// <summary>The index only finds; whose a session is its hash says, to the letter.</summary>
+    [Theory]
+    [InlineData("grace")]
+    [InlineData("Ada")]
+    public async Task An_entry_of_anothers_session_does_not_count(string another)
     {
         var site = await StartSignInSiteAsync();
         var id = await site.NewBrowser().GetAsync("/login/ada");
         var db = await DatabaseAsync();
-        await db.SortedSetAddAsync($"{Fleet.Prefix}user:{{grace}}", id, 1);
-        await db.SortedSetAddAsync($"{Fleet.Prefix}user:{{grace}}:over", id, 1);
-        Assert.Equal(0, await Users(site).CountAsync("grace"));
+        await db.SortedSetAddAsync($"{Fleet.Prefix}user:{{{another}}}", id, 1);
+        await db.SortedSetAddAsync($"{Fleet.Prefix}user:{{{another}}}:over", id, double.PositiveInfinity);
+        Assert.Empty(await Users(site).ListAsync(another));
+        await db.SortedSetAddAsync($"{Fleet.Prefix}user:{{{another}}}", id, 1);
+        await db.SortedSetAddAsync($"{Fleet.Prefix}user:{{{another}}}:over", id, 1);
+        Assert.Equal(0, await Users(site).CountAsync(another));
         Assert.Equal(1, await Users(site).CountAsync("ada"));
     }
 
