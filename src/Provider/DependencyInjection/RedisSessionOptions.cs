@@ -50,6 +50,13 @@ public sealed class RedisSessionOptions
     public string KeyPrefix { get; set; } = "session:";
 
     /// <summary>
+    /// Says whose a request's session is, where one application serves several tenants: called once for each request, when it first needs its session, which may be before routing. Null for a request that is no tenant's;
+    /// its session has the site's own keys and timeouts. What this throws fails the request. It must not go by what a client may choose freely, such as a header that no proxy of yours sets. Add-ons that keep
+    /// something of users or sessions elsewhere do not know tenants, and make the site fail at start-up. Default <see langword="null"/>: there are none.
+    /// </summary>
+    public Func<Microsoft.AspNetCore.Http.HttpContext, SessionTenant?>? TenantOf { get; set; }
+
+    /// <summary>
     /// How long a session may live at most, counted from its creation, however much it is used (OWASP ASVS 5.0, 7.3.2).
     /// Positive, or <see langword="null"/> for no limit. Default <see langword="null"/>, as in the in-box session.
     /// </summary>

@@ -83,6 +83,9 @@ public static class RedisSessionServiceCollectionExtensions
         services.AddHostedService<ConnectAtStart>();
         services.AddHostedService<RequireAtStart>();
         services.AddHostedService<NotifiedCopies>();
+        services.TryAddSingleton<SessionTenants>();
+        services.TryAddSingleton<ISessionTenants>(static provider => provider.GetRequiredService<SessionTenants>());
+        services.AddHostedService(static provider => provider.GetRequiredService<SessionTenants>());
         services.AddMetrics();
         services.AddRouting();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<MatcherPolicy, SessionPreloadPolicy>());

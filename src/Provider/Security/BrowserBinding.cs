@@ -11,6 +11,8 @@ internal sealed class BrowserBinding(BrowserTraits traits, Microsoft.Extensions.
 {
     public override SessionAddOnOrder Order => SessionAddOnOrder.Guard;
 
+    public override bool KnowsTenants => true;
+
     public override void Loaded(RedisSession session)
     {
         if (session.Context is not { } context || session.Stored is not { } stored || traits.Difference(stored, context) is not var (reason, configured))

@@ -31,6 +31,8 @@ internal sealed class CreationRate(
 
     public override SessionAddOnOrder Order => SessionAddOnOrder.Bounds;
 
+    public override bool KnowsTenants => true;
+
     private int Most => options.Value.MaxCreationsPerMinute;
 
     public override async ValueTask<bool> MayCreateAsync(RedisSession session)

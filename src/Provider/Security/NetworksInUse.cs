@@ -25,6 +25,8 @@ internal sealed class NetworksInUse(IOptions<SessionSecurityOptions> options, Re
 
     public override SessionAddOnOrder Order => SessionAddOnOrder.Terms;
 
+    public override bool KnowsTenants => true;
+
     public override void Loaded(RedisSession session)
     {
         if (Window <= 0 || session.Stored is not { } stored || stored.GetMetadata(FieldNames.UserId) is null || NetworkOf(session.Context) is not { Length: > 0 } network)

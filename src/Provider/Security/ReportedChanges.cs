@@ -8,6 +8,8 @@ internal sealed class ReportedChanges(SecurityEvents events) : SessionAddOn
 {
     public override SessionAddOnOrder Order => SessionAddOnOrder.Observer;
 
+    public override bool KnowsTenants => true;
+
     public override void Regenerated(RedisSession session, Guid oldId) =>
         events.Report(SessionSecurityEventKind.Regenerated, session.Identity.Id, session.GetMetadata(FieldNames.UserId), $"was {oldId}");
 

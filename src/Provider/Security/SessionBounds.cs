@@ -20,6 +20,8 @@ internal sealed class SessionBounds(IOptions<SessionSecurityOptions> options, Se
 
     public override SessionAddOnOrder Order => SessionAddOnOrder.Bounds;
 
+    public override bool KnowsTenants => true;
+
     public override SessionLimits? Limits => new(Options.MaxFieldCount, Options.MaxSessionSize);
 
     public override void Setting(RedisSession session, string key, int bytes)

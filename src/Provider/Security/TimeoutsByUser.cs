@@ -11,6 +11,8 @@ internal sealed class TimeoutsByUser(IOptions<SessionSecurityOptions> options, S
 {
     public override SessionAddOnOrder Order => SessionAddOnOrder.Terms;
 
+    public override bool KnowsTenants => true;
+
     public override void Committing(RedisSession session, SessionDelta delta)
     {
         if (options.Value.TimeoutsOf is { } timeoutsOf && delta.Metadata.TryGetValue(FieldNames.UserId, out var userId) && userId is not null)

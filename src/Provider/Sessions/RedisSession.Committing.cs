@@ -78,6 +78,7 @@ internal sealed partial class RedisSession
             var outcome = await CommitAsync(NewDeadline(), cancellationToken).ConfigureAwait(false);
             refusal = outcome switch
             {
+                CommitOutcome.TooLarge when IsTenantsLimit => TooLargeForTenant(),
                 CommitOutcome.TooManyFields or CommitOutcome.TooLarge => _store.AddOns.Refused(this, outcome),
                 CommitOutcome.TurnLost => new ExclusiveSessionLostException(),
                 _ => null,
@@ -183,7 +184,7 @@ internal sealed partial class RedisSession
     }
 
     /// <summary>A value that could not be read was not counted, either.</summary>
-    private CommitBound? BoundOf(SessionCommit commit) => _store.AddOns.Limits is { } limits
+    private CommitBound? BoundOf(SessionCommit commit) => _store.Limits is { } limits
         ? new CommitBound(limits, commit.Before is { IsPartial: true } ? SessionSnapshot.UnknownVersion : commit.Before?.Version ?? SessionSnapshot.NoVersion)
         : null;
 

@@ -27,7 +27,7 @@ internal sealed partial class RedisSession
 
         try
         {
-            if (await _store.Turns.TakeAsync(session, wait, lease, cancellationToken).ConfigureAwait(false) is not { } turn)
+            if (await _store.Turns.TakeAsync(session, _store.Keys.Turn(session.Id), wait, lease, cancellationToken).ConfigureAwait(false) is not { } turn)
             {
                 return TurnOutcome.TimedOut;
             }

@@ -2,6 +2,7 @@ using System.Collections;
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
+using System.Text;
 using Microsoft.AspNetCore.Http;
 using RedisSessions.Diagnostics;
 using RedisSessions.Redis;
@@ -184,10 +185,32 @@ internal sealed partial class RedisSession : ISession, IBeforeAgain
 
         FieldNames.ThrowIfTooLong(key);
         _store.AddOns.Setting(this, key, value.Length);
+        EnsureWithinTenantsLimit(key, value.Length);
         Establish();
         _content.Set(FieldNames.Normalize(key), value.AsSpan().ToArray(), lifetime is { } until ? _store.Timeouts.Now + Ttl.Milliseconds(until) : null);
         AwaitResponse();
     }
+
+    /// <summary>Whether the tenant's limit is the one that a session meets first.</summary>
+    private bool IsTenantsLimit => _store.Tenant?.MaxSessionSize is { } most && !(most > _store.AddOns.Limits?.Bytes);
+
+    private void EnsureWithinTenantsLimit(string key, int bytes)
+    {
+        if (!IsTenantsLimit)
+        {
+            return;
+        }
+
+        var replaced = Peek(key);
+        var growth = bytes + (replaced is null ? Encoding.UTF8.GetByteCount(key) : -replaced.Length);
+        if (growth > 0 && FieldBytes + growth > _store.Tenant!.MaxSessionSize)
+        {
+            throw TooLargeForTenant();
+        }
+    }
+
+    private InvalidOperationException TooLargeForTenant() =>
+        new($"The session would be larger than SessionTenant.MaxSessionSize ({_store.Tenant!.MaxSessionSize:N0} bytes) of {_store.Tenant.Name} allows.");
 
     /// <inheritdoc/>
     public void Remove(string key)

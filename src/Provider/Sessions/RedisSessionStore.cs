@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Session;
@@ -31,13 +32,16 @@ internal sealed class RedisSessionStore(
     IServiceProvider services,
     ILogger<RedisSessionStore> logger) : ISessionStore
 {
+    // By object, so that whatever an application makes of each request's host name grows nothing here.
+    private readonly ConditionalWeakTable<SessionTenant, RedisSessionStore> _tenants = [];
+
     public RedisConnection Connection { get; } = connection;
 
-    public SessionHash Hash { get; } = hash;
+    public SessionHash Hash { get; private set; } = hash;
 
-    public SessionTimeouts Timeouts { get; } = timeouts;
+    public SessionTimeouts Timeouts { get; private set; } = timeouts;
 
-    public SessionKeys Keys { get; } = keys;
+    public SessionKeys Keys { get; private set; } = keys;
 
     public SessionCookie Cookie { get; } = cookie;
 
@@ -58,6 +62,26 @@ internal sealed class RedisSessionStore(
 
     public ILogger Logger { get; } = logger;
 
+    /// <summary>Whose sessions these are; null for nobody's.</summary>
+    public SessionTenant? Tenant { get; private set; }
+
+    /// <summary>What a session may hold, of all that bounds it; null for no limit.</summary>
+    public SessionLimits? Limits => Tenant?.MaxSessionSize is { } most
+        ? new SessionLimits(AddOns.Limits?.Fields ?? long.MaxValue, Math.Min(AddOns.Limits?.Bytes ?? long.MaxValue, most))
+        : AddOns.Limits;
+
+    /// <summary>The store of a tenant's sessions: all that is not the site's is its own.</summary>
+    public RedisSessionStore Of(SessionTenant tenant) => _tenants.GetValue(tenant, tenant =>
+    {
+        var store = (RedisSessionStore)MemberwiseClone();
+        (store.Tenant, store.Keys, store.Timeouts) = (tenant, Keys.Of(tenant.Name), Timeouts.Of(tenant));
+        store.Hash = Hash.Of(store.Timeouts, store.Keys);
+        return store;
+    });
+
+    private RedisSessionStore Of(HttpContext? context) =>
+        context is not null && redisOptions.Value.TenantOf is { } tenantOf && tenantOf(context) is { } tenant ? Of(tenant) : this;
+
     public ISession Create(string sessionKey, TimeSpan idleTimeout, TimeSpan ioTimeout, Func<bool> tryEstablishSession, bool isNewSessionKey)
     {
         ArgumentException.ThrowIfNullOrEmpty(sessionKey);
@@ -67,7 +91,7 @@ internal sealed class RedisSessionStore(
         var cookieSecret = isNewSessionKey ? null : sessionKey;
         return context?.Features.Get<RequestSession>() is { } present && present.CookieSecret == cookieSecret
             ? present.Session
-            : Begin(context, sessionKey, idleTimeout, ioTimeout, tryEstablishSession, cookieSecret);
+            : Of(context).Begin(context, sessionKey, idleTimeout, ioTimeout, tryEstablishSession, cookieSecret);
     }
 
     /// <summary>
@@ -82,18 +106,18 @@ internal sealed class RedisSessionStore(
         }
 
         return Cookie.Read(context) is { } secret
-            ? Begin(context, secret, options.Value.IdleTimeout, options.Value.IOTimeout, static () => false, secret)
+            ? Of(context).Begin(context, secret, options.Value.IdleTimeout, options.Value.IOTimeout, static () => false, secret)
             : null;
     }
 
     /// <summary>As <see cref="Find"/>, but begins a session under a key of our own where the request names none.</summary>
     public RedisSession FindOrBegin(HttpContext context) =>
-        Find(context) ?? Begin(context, SessionId.NewSecret(), options.Value.IdleTimeout, options.Value.IOTimeout, static () => false, cookieSecret: null);
+        Find(context) ?? Of(context).Begin(context, SessionId.NewSecret(), options.Value.IdleTimeout, options.Value.IOTimeout, static () => false, cookieSecret: null);
 
     private RedisSession Begin(HttpContext? context, string secret, TimeSpan idleTimeout, TimeSpan ioTimeout, Func<bool> tryEstablish, string? cookieSecret)
     {
         var identity = new SessionIdentity(secret, Keys, isNew: cookieSecret is null);
-        var session = new RedisSession(this, identity, idleTimeout, ioTimeout, tryEstablish, context);
+        var session = new RedisSession(this, identity, Tenant?.IdleTimeout ?? idleTimeout, ioTimeout, tryEstablish, context);
         context?.Features.Set(new RequestSession(cookieSecret, session));
         return session;
     }

@@ -17,6 +17,11 @@ internal abstract class SessionAddOn
     /// <summary>Whether <see cref="BeforeEndpointAsync"/> does anything.</summary>
     public virtual bool NeedsEndpointTurn => false;
 
+    /// <summary>
+    /// Whether this does right by tenants (<see cref="RedisSessionOptions.TenantOf"/>): it goes by the request's session alone, and keeps nothing by a session's id or a user's elsewhere. If not, the site does not start with them.
+    /// </summary>
+    public virtual bool KnowsTenants => false;
+
     /// <summary>How often <see cref="HeartbeatDue"/> is called for a session in use; zero for never.</summary>
     public virtual TimeSpan HeartbeatInterval => TimeSpan.Zero;
 

@@ -36,6 +36,9 @@ internal sealed class SessionAddOns
     /// <summary>What a session may hold; null for no limit.</summary>
     public SessionLimits? Limits => _limiting?.Limits;
 
+    /// <summary>What holds add-ons that do not know tenants.</summary>
+    public IReadOnlyCollection<string> ForWholeSite => [.. _all.Where(static addOn => !addOn.KnowsTenants).Select(static addOn => addOn.GetType().Namespace!.Split('.')[^1]).Distinct().Order(StringComparer.Ordinal)];
+
     public bool NeedEndpointTurn => _beforeEndpoint.Length > 0;
 
     public void Loaded(RedisSession session)

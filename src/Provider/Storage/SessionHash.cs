@@ -13,6 +13,9 @@ namespace RedisSessions.Storage;
 internal sealed partial class SessionHash(
     RedisConnection connection, SessionTimeouts timeouts, SessionKeys keys, FieldExpiry fieldExpiry, IOptions<RedisSessionOptions> options, IServiceProvider services)
 {
+    /// <summary>That of a tenant's sessions.</summary>
+    public SessionHash Of(SessionTimeouts tenantsTimeouts, SessionKeys tenantsKeys) => new(connection, tenantsTimeouts, tenantsKeys, fieldExpiry, options, services);
+
     // As long as a request that was under way when the id changed may take.
     private static readonly TimeSpan MovedFor = TimeSpan.FromMinutes(1);
 

@@ -7,6 +7,12 @@ internal sealed class SessionKeys(string prefix)
 {
     public const int IdLength = 36;
 
+    private SessionKeys(SessionKeys site, string tenant)
+        : this($"{site.Prefix}tenant:{tenant}:")
+    {
+        (ChangesName, Changes) = (site.ChangesName, site.Changes);
+    }
+
     public string Prefix { get; } = prefix;
 
     /// <summary>What the channel is called on which changes of sessions are published.</summary>
@@ -14,6 +20,9 @@ internal sealed class SessionKeys(string prefix)
 
     /// <summary>The channel itself.</summary>
     public string Changes { get; } = RedisFeed.ChannelOf(prefix + "changes");
+
+    /// <summary>Those of a tenant's sessions. Changes are published where the site's are, for a message says the whole key.</summary>
+    public SessionKeys Of(string tenant) => new(this, tenant);
 
     /// <summary>Says for a short while that a session moved to another id; in the slot of the old one.</summary>
     public string Moved(Guid oldId) => $"{Prefix}moved:{{{oldId}}}";

@@ -13,12 +13,24 @@ internal sealed class SessionTimeouts(IOptions<RedisSessionOptions> options, IOp
     // The default precision: a twentieth of the idle timeout, at most a minute. One that was asked for: that, at most the idle timeout.
     private readonly (long Limit, long Divisor) _precision = options.Value.SlidePrecision is { } precision ? ((long)precision.TotalMilliseconds, 1) : (60_000, 20);
 
+    private readonly TimeSpan? _tenants;
+
+    private SessionTimeouts(IOptions<RedisSessionOptions> options, IOptions<SessionOptions> sessionOptions, TimeProvider clock, SessionTenant tenant)
+        : this(options, sessionOptions, clock)
+    {
+        _tenants = tenant.IdleTimeout;
+        AbsoluteMilliseconds = tenant.AbsoluteTimeout is { } absolute ? Ttl.Milliseconds(absolute) : AbsoluteMilliseconds;
+    }
+
+    /// <summary>Those of a tenant's sessions.</summary>
+    public SessionTimeouts Of(SessionTenant tenant) => new(options, sessionOptions, Clock, tenant);
+
     public TimeProvider Clock { get; } = clock;
 
     /// <summary>Unix milliseconds.</summary>
     public long Now => Clock.GetUtcNow().ToUnixTimeMilliseconds();
 
-    public TimeSpan IdleTimeout => Ttl.Within(sessionOptions.Value.IdleTimeout);
+    public TimeSpan IdleTimeout => Ttl.Within(_tenants ?? sessionOptions.Value.IdleTimeout);
 
     /// <summary>0 where there is no absolute timeout.</summary>
     public long AbsoluteMilliseconds { get; } = options.Value.AbsoluteTimeout is { } absolute ? Ttl.Milliseconds(absolute) : 0;

@@ -10,7 +10,7 @@ namespace RedisSessions.Sessions;
 /// Lets requests of one session take turns, on all servers: in line on each (<see cref="TurnLine"/>), and of the foremost of each the one that Redis gives the turn
 /// (<see cref="TurnScripts"/>). Who asks pauses in between, for messages of Redis may be lost, and a turn may end without one.
 /// </summary>
-internal sealed class SessionTurns(RedisConnection connection, SessionKeys keys, TimeProvider clock, SessionMetrics metrics, ILogger<SessionTurns> logger)
+internal sealed class SessionTurns(RedisConnection connection, TimeProvider clock, SessionMetrics metrics, ILogger<SessionTurns> logger)
 {
     // As long as the turn may just be on its way back; then longer, for who holds it does something longer.
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(2);
@@ -25,14 +25,15 @@ internal sealed class SessionTurns(RedisConnection connection, SessionKeys keys,
 
     /// <summary>Waits for the turn.</summary>
     /// <param name="session">At which session.</param>
+    /// <param name="turnKey">Where it is.</param>
     /// <param name="wait">For how long at most.</param>
     /// <param name="lease">How long it lasts unless it is renewed, which it is until it is given back.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>Null if it took longer.</returns>
-    public async Task<SessionTurn?> TakeAsync(SessionIdentity session, TimeSpan wait, TimeSpan lease, CancellationToken cancellationToken)
+    public async Task<SessionTurn?> TakeAsync(SessionIdentity session, string turnKey, TimeSpan wait, TimeSpan lease, CancellationToken cancellationToken)
     {
         var began = clock.GetTimestamp();
-        var fence = new TurnFence(keys.Turn(session.Id), SessionSnapshot.NewVersion());
+        var fence = new TurnFence(turnKey, SessionSnapshot.NewVersion());
         try
         {
             await _line.EnterAsync(fence.Key, wait, cancellationToken).ConfigureAwait(false);
