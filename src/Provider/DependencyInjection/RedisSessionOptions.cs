@@ -119,4 +119,10 @@ public sealed class RedisSessionOptions
     /// Default <see langword="false"/>.
     /// </summary>
     public bool UseDedicatedThreads { get; set; }
+
+    /// <summary>Whether an add-on of this server hears of changes, so that it tells of its own, whatever <see cref="LocalCacheOptions.Mode"/> says.</summary>
+    internal bool HearsChanges { get; set; }
+
+    /// <summary>Whether whoever changes a session publishes it.</summary>
+    internal bool TellsChanges => HearsChanges || LocalCache.Mode != LocalCacheMode.Validated;
 }

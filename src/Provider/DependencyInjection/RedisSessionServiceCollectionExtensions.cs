@@ -82,7 +82,7 @@ public static class RedisSessionServiceCollectionExtensions
         services.TryAddSingleton<SessionAddOns>();
         services.AddHostedService<ConnectAtStart>();
         services.AddHostedService<RequireAtStart>();
-        services.AddHostedService<NotifiedCopies>();
+        services.AddHostedService<HeardChanges>();
         services.TryAddSingleton<SessionTenants>();
         services.TryAddSingleton<ISessionTenants>(static provider => provider.GetRequiredService<SessionTenants>());
         services.AddHostedService(static provider => provider.GetRequiredService<SessionTenants>());

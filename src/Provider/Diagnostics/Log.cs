@@ -77,14 +77,14 @@ internal static partial class Log
     [LoggerMessage(213, LogLevel.Error, "An exclusive request of session {SessionId} was answered with 503, because Redis could not be asked.", EventName = "ExclusiveSessionWithoutRedis")]
     public static partial void TurnNotTaken(this ILogger logger, Guid sessionId, Exception exception);
 
-    [LoggerMessage(130, LogLevel.Information, "Changes of sessions are heard: copies are served without asking Redis.", EventName = "NotifiedCopiesProved")]
-    public static partial void NotifiedCopiesProved(this ILogger logger);
+    [LoggerMessage(130, LogLevel.Information, "Changes of sessions are heard.", EventName = "NotifiedCopiesProved")]
+    public static partial void ChangesHeard(this ILogger logger);
 
-    [LoggerMessage(131, LogLevel.Information, "It is not sure that changes of sessions are heard: until it is, every request asks Redis.", EventName = "NotifiedCopiesNotProved")]
-    public static partial void NotifiedCopiesNotProved(this ILogger logger, Exception exception);
+    [LoggerMessage(131, LogLevel.Information, "It is not sure that changes of sessions are heard: until it is, every request asks Redis, and live connections are asked about once a minute.", EventName = "NotifiedCopiesNotProved")]
+    public static partial void ChangesNotHeard(this ILogger logger, Exception exception);
 
-    [LoggerMessage(132, LogLevel.Warning, "Redis refuses what LocalCacheMode.Notified needs (docs/keys.md says which commands): every request asks it.", EventName = "NotifiedCopiesRefused")]
-    public static partial void NotifiedCopiesRefused(this ILogger logger, Exception exception);
+    [LoggerMessage(132, LogLevel.Warning, "Redis refuses what hearing of changes needs (docs/keys.md says which commands): every request asks it, and live connections are asked about once a minute.", EventName = "NotifiedCopiesRefused")]
+    public static partial void ChangesRefused(this ILogger logger, Exception exception);
 
     [LoggerMessage(110, LogLevel.Debug, "A write to the index of users' sessions was lost; the session's next heartbeat makes it again.", EventName = "UserIndexWriteLost")]
     public static partial void UserIndexWriteLost(this ILogger logger, Exception exception);
@@ -202,6 +202,15 @@ internal static partial class Log
 
     [LoggerMessage(145, LogLevel.Warning, "Redis could not be asked at start-up whether it lets fields expire, which the application needs; the first value with a lifetime tells.", EventName = "FieldExpiryNotAsked")]
     public static partial void FieldExpiryNotAsked(this ILogger logger, Exception exception);
+
+    [LoggerMessage(200, LogLevel.Information, "A live connection ({Kind}) was closed, because its session is over; Reason:{Reason}", EventName = "LiveConnectionClosed")]
+    public static partial void LiveConnectionClosed(this ILogger logger, string kind, string reason);
+
+    [LoggerMessage(201, LogLevel.Debug, "Whether the session of live connections is over could not be read; it is tried again.", EventName = "LiveSessionNotSeen")]
+    public static partial void LiveSessionNotSeen(this ILogger logger, Exception exception);
+
+    [LoggerMessage(202, LogLevel.Error, "What was told of the end of a live connection's session threw.", EventName = "LiveConnectionCloseFailed")]
+    public static partial void LiveConnectionCloseFailed(this ILogger logger, Exception exception);
 
     [LoggerMessage(133, LogLevel.Warning, "A field of a session holds no value of the type it was read as, and counts as absent; Session:{SessionId}, Field:{Field}, Type:{Type}", EventName = "ValueUnreadable")]
     public static partial void ValueUnreadable(this ILogger logger, Guid sessionId, string field, string type);

@@ -79,7 +79,7 @@ internal sealed class SessionPreloadPolicy(IOptions<RedisSessionOptions> options
         && SessionPreload.MayRead(endpoint);
 
     private bool Waits(Endpoint endpoint) =>
-        options.Value.PreloadSession && !SessionPreload.IsOff(endpoint);
+        (options.Value.PreloadSession && !SessionPreload.IsOff(endpoint)) || addOns.NeedSessionAt(endpoint);
 
     private RequestDelegate Preload(Endpoint endpoint)
     {
@@ -117,6 +117,8 @@ internal sealed class SessionPreloadPolicy(IOptions<RedisSessionOptions> options
             {
                 await session.PreloadAsync().ConfigureAwait(false);
             }
+
+            addOns.EndpointBegins(session, context);
 
             // An endpoint that does not wait gives add-ons a turn only where somebody else has waited.
             if (session.IsLoaded)

@@ -65,6 +65,9 @@ internal sealed class RedisFeed : IDisposable
         _pattern = RedisChannel.KeySpacePattern(Escaped(name + ":") + string.Concat(digits.Select(static digit => $"[z{digit}]")), database: 0);
     }
 
+    /// <summary>An epoch has begun: what was published before it may not have been heard. Must not throw.</summary>
+    public event Action? EpochBegan;
+
     /// <summary>Where to publish what every feed of this name is to hear.</summary>
     public static string ChannelOf(string name) => ChannelName(name, Everybodys);
 
@@ -182,6 +185,7 @@ internal sealed class RedisFeed : IDisposable
             return BeatOutcome.Unproved;
         }
 
+        bool goesOn;
         lock (_reading)
         {
             if (losses != _losses)
@@ -190,7 +194,7 @@ internal sealed class RedisFeed : IDisposable
             }
 
             var connections = masters.Select((master, i) => ((EndPoint?)master.EndPoint, answers[i].Connection)).ToHashSet();
-            var goesOn = _proof is { } last && last.Connections.SetEquals(connections);
+            goesOn = _proof is { } last && last.Connections.SetEquals(connections);
             if (!goesOn && Array.Exists(answers, static answer => answer.Listeners is null))
             {
                 // Whether the subscription is there, too, the next beat asks.
@@ -199,6 +203,11 @@ internal sealed class RedisFeed : IDisposable
             }
 
             _proof = new Proof(goesOn ? _epoch : ++_epoch, sentAt, connections);
+        }
+
+        if (!goesOn)
+        {
+            EpochBegan?.Invoke();
         }
 
         if (before is null)

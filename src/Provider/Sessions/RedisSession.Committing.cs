@@ -231,7 +231,7 @@ internal sealed partial class RedisSession
     /// <param name="isKnown">Whether the request may know all that the hash holds.</param>
     private async Task TellFormerStoreAsync(IODeadline deadline, CancellationToken cancellationToken, bool isKnown = true)
     {
-        if (_store.Former is not { IsStillUsed: true } former || _state.Stored is not { } session)
+        if (_store.FormerOf(_identity) is not { IsStillUsed: true } former || _state.Stored is not { } session)
         {
             return;
         }

@@ -172,13 +172,13 @@ internal sealed partial class RedisSession
         EndedSession? ended = null;
         try
         {
-            if (_store.Former is { } former)
+            if (_store.FormerOf(identity) is { } former)
             {
                 await deadline.WaitAsync(former.RemoveAsync(identity.Secret), cancellationToken).ConfigureAwait(false);
             }
 
             ended = (await deadline.WaitAsync(_store.Hash.EndAsync(identity.Id, reason), cancellationToken).ConfigureAwait(false)).Ended;
-            if (_store.Former is { IsStillUsed: true } used)
+            if (_store.FormerOf(identity) is { IsStillUsed: true } used)
             {
                 // A commit that was made in time may have told it since.
                 await deadline.WaitAsync(used.RemoveAsync(identity.Secret), cancellationToken).ConfigureAwait(false);
@@ -303,7 +303,7 @@ internal sealed partial class RedisSession
                     _store.AddOns.Over(new SessionEnd(ended, reason, Stored: stored));
                 }
 
-                if (_store.Former is { } former)
+                if (_store.FormerOf(identity) is { } former)
                 {
                     await former.RemoveAsync(identity.Secret).ConfigureAwait(false);
                 }

@@ -283,12 +283,16 @@ internal sealed partial class RedisSession
     }
 
     /// <summary>Keeps what was read for the next request.</summary>
+    /// <param name="reply">What was read.</param>
+    /// <param name="copy">The copy that was at hand.</param>
+    /// <param name="ticket">What was known when Redis was asked; null if it was not.</param>
+    /// <param name="isUse">Whether the request is a use of the session; null if it has to be asked.</param>
     /// <returns>Whether the session is to be slid.</returns>
-    private bool Keep(ReadReply reply, SessionCopy? copy, CopyTicket? ticket)
+    private bool Keep(ReadReply reply, SessionCopy? copy, CopyTicket? ticket, bool? isUse = null)
     {
         var (session, heartbeat) = (reply.Session!, _store.AddOns.HeartbeatInterval);
         var nextSlide = reply.IsCopy ? copy!.NextSlide : _store.Timeouts.NextSlide(session, reply.Life, _idleTimeout, heartbeat);
-        var isDue = nextSlide <= _store.Timeouts.Now;
+        var isDue = nextSlide <= _store.Timeouts.Now && (isUse ?? IsUse);
         if (isDue)
         {
             nextSlide = _store.Timeouts.NextSlide(session, _idleTimeout, heartbeat);
@@ -313,6 +317,9 @@ internal sealed partial class RedisSession
         return isDue;
     }
 
+    /// <summary>What only keeps a connection open is none.</summary>
+    private bool IsUse => _context is not { } context || _store.AddOns.IsUse(context);
+
     /// <summary>Who the request is from; nobody asks where there is no heartbeat.</summary>
     private (string Address, string UserAgent) Client => _store.AddOns.HeartbeatInterval > TimeSpan.Zero
         ? (ClientAddress.Of(_context?.Connection.RemoteIpAddress), _context?.Request.Headers[HeaderNames.UserAgent].ToString() ?? "")
@@ -333,7 +340,7 @@ internal sealed partial class RedisSession
         }
 
         // The context may serve another request by then.
-        var client = Client;
+        var (client, isUse) = (Client, IsUse);
         _ = EndAsync();
         return Task.CompletedTask;
 
@@ -352,7 +359,7 @@ internal sealed partial class RedisSession
                     return;
                 }
 
-                if (Keep(reply, load.Copy, load.Ticket))
+                if (Keep(reply, load.Copy, load.Ticket, isUse))
                 {
                     await SlideAsync(_identity.Id, _identity.Key, session, load.Copy, BeatOf(_identity.Id, session, client)).ConfigureAwait(false);
                 }

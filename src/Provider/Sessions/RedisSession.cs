@@ -148,6 +148,9 @@ internal sealed partial class RedisSession : ISession, IBeforeAgain
     /// <summary>How many bytes names in UTF-8 and values have together.</summary>
     public long FieldBytes => _content.Bytes;
 
+    /// <summary>The idle timeout of sessions that have none of their own.</summary>
+    public TimeSpan SitesIdleTimeout => _idleTimeout;
+
     /// <summary>How long it lives unused.</summary>
     public TimeSpan Life => _store.Timeouts.IdleOf(_state.Stored, _idleTimeout);
 

@@ -82,6 +82,15 @@ internal sealed class RedisSessionStore(
     private RedisSessionStore Of(HttpContext? context) =>
         context is not null && redisOptions.Value.TenantOf is { } tenantOf && tenantOf(context) is { } tenant ? Of(tenant) : this;
 
+    /// <summary>The former store, for a session whose secret is known: it names sessions by that.</summary>
+    public FormerStore? FormerOf(SessionIdentity identity) => identity.HasSecret ? Former : null;
+
+    /// <summary>
+    /// A session outside a request of its browser's, by its id: nothing of it reaches the browser, so it can neither get another id nor begin. Its load is sent.
+    /// </summary>
+    public RedisSession Open(Guid id, TimeSpan idleTimeout) =>
+        new(this, new SessionIdentity(id, Keys), idleTimeout, options.Value.IOTimeout, static () => false, context: null);
+
     public ISession Create(string sessionKey, TimeSpan idleTimeout, TimeSpan ioTimeout, Func<bool> tryEstablishSession, bool isNewSessionKey)
     {
         ArgumentException.ThrowIfNullOrEmpty(sessionKey);

@@ -14,7 +14,7 @@ internal abstract class SessionAddOn
     /// <summary>When this has its turn among others.</summary>
     public abstract SessionAddOnOrder Order { get; }
 
-    /// <summary>Whether <see cref="BeforeEndpointAsync"/> does anything.</summary>
+    /// <summary>Whether <see cref="EndpointBegins"/> or <see cref="BeforeEndpointAsync"/> do anything.</summary>
     public virtual bool NeedsEndpointTurn => false;
 
     /// <summary>
@@ -22,11 +22,22 @@ internal abstract class SessionAddOn
     /// </summary>
     public virtual bool KnowsTenants => false;
 
+    /// <summary>Whether the load is awaited before this endpoint, also where the application wants no endpoint to wait.</summary>
+    public virtual bool NeedsSessionAt(Endpoint endpoint) => false;
+
+    /// <summary>Whether a request is a use of its session, which slides it. Asked only when it is to be slid.</summary>
+    public virtual bool IsUse(HttpContext context) => true;
+
     /// <summary>How often <see cref="HeartbeatDue"/> is called for a session in use; zero for never.</summary>
     public virtual TimeSpan HeartbeatInterval => TimeSpan.Zero;
 
     /// <summary>The load found the session. What this throws makes it unavailable.</summary>
     public virtual void Loaded(RedisSession session)
+    {
+    }
+
+    /// <summary>The endpoint is about to run, whether or not the load was awaited or found anything. Must not throw.</summary>
+    public virtual void EndpointBegins(RedisSession session, HttpContext context)
     {
     }
 

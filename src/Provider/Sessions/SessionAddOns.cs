@@ -41,6 +41,22 @@ internal sealed class SessionAddOns
 
     public bool NeedEndpointTurn => _beforeEndpoint.Length > 0;
 
+    public bool NeedSessionAt(Endpoint endpoint) => Array.Exists(_all, addOn => addOn.NeedsSessionAt(endpoint));
+
+    /// <summary>Whether a request is a use of its session.</summary>
+    public bool IsUse(HttpContext context)
+    {
+        foreach (var addOn in _all)
+        {
+            if (!addOn.IsUse(context))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
     public void Loaded(RedisSession session)
     {
         foreach (var addOn in _all)
@@ -50,6 +66,14 @@ internal sealed class SessionAddOns
             {
                 addOn.Loaded(session);
             }
+        }
+    }
+
+    public void EndpointBegins(RedisSession session, HttpContext context)
+    {
+        foreach (var addOn in _beforeEndpoint)
+        {
+            addOn.EndpointBegins(session, context);
         }
     }
 

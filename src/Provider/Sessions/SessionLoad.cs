@@ -188,7 +188,7 @@ internal sealed class SessionLoad
             }
 
             _read = null;
-            if (_store.Former is not { } former || _reply.IsForged || (_reply.Session is not null && !former.IsStillUsed))
+            if (_store.FormerOf(_identity) is not { } former || _reply.IsForged || (_reply.Session is not null && !former.IsStillUsed))
             {
                 return true;
             }

@@ -56,7 +56,7 @@ internal sealed class SessionMove(SessionIdentity from, SessionSnapshot departed
         var known = Departed;
         while (true)
         {
-            switch (await hash.DeleteAtVersionAsync(From.Id, known.Version, turn).ConfigureAwait(false))
+            switch (await hash.DeleteAtVersionAsync(From.Id, known.Version, to.Id, turn).ConfigureAwait(false))
             {
                 case DeleteReply.Deleted:
                     return true;

@@ -39,6 +39,9 @@ internal static class FieldNames
     /// <summary>The sign-in's random number, which its ticket carries, too: neither is worth anything without the other.</summary>
     public const string SignInNumber = "@n";
 
+    /// <summary>When the sign-in's ticket expires, Unix milliseconds: the session is over then, too.</summary>
+    public const string TicketEnd = "@e";
+
     /// <summary>Until when the browser is to keep the session's cookie, Unix milliseconds; missing for one that it forgets when it is closed.</summary>
     public const string CookieEnds = "@pe";
 

@@ -3,8 +3,6 @@ using Microsoft.Extensions.Caching.Memory;
 using Microsoft.Extensions.Internal;
 using Microsoft.Extensions.Options;
 using RedisSessions.Redis;
-using RedisSessions.Storage.Scripts;
-using StackExchange.Redis;
 
 namespace RedisSessions.Storage;
 
@@ -177,9 +175,9 @@ internal sealed class SessionCopies : IDisposable
     }
 
     /// <summary>Another server, or this one, changed a session.</summary>
-    public void Hear(RedisValue message)
+    public void Hear(string key, long version)
     {
-        if (!ChangeScript.TryParse(message, out var key, out var version))
+        if (_feed is null)
         {
             return;
         }

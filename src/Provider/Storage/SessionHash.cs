@@ -23,7 +23,7 @@ internal sealed partial class SessionHash(
     private readonly FieldCodec? _codec = services.GetService<FieldCodec>();
 
     // Where changes are published; null for nowhere.
-    private readonly string? _channel = options.Value.LocalCache.Mode == LocalCacheMode.Validated ? null : keys.Changes;
+    private readonly string? _channel = options.Value.TellsChanges ? keys.Changes : null;
 
     /// <summary>Begins to read on a live connection; see <see cref="SessionRead"/>.</summary>
     /// <param name="database">The connection.</param>
@@ -145,11 +145,12 @@ internal sealed partial class SessionHash(
     /// <summary>Deletes a session that moved to another id, if nobody changed it since it was read.</summary>
     /// <param name="id">The session.</param>
     /// <param name="version">What it must be at.</param>
+    /// <param name="movedTo">The other id.</param>
     /// <param name="turn">The turn of the request that moves it; null for none.</param>
-    public async Task<DeleteReply> DeleteAtVersionAsync(Guid id, long version, TurnFence? turn)
+    public async Task<DeleteReply> DeleteAtVersionAsync(Guid id, long version, Guid movedTo, TurnFence? turn)
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        var call = DeleteAtVersionScript.Begin(database, _channel, keys.Session(id), keys.Moved(id), version, MovedFor, turn);
+        var call = DeleteAtVersionScript.Begin(database, _channel, keys.Session(id), keys.Moved(id), version, MovedFor, movedTo, turn);
         return DeleteAtVersionScript.Reply(await call.EndAsync().ConfigureAwait(false));
     }
 
@@ -180,6 +181,35 @@ internal sealed partial class SessionHash(
         var moved = database.KeyExistsAsync(keys.Moved(id));
         mark.Observe();
         return new SessionRemains(await moved.ConfigureAwait(false), (string?)await mark.ConfigureAwait(false) is { } reason ? SessionEnding.Parse(reason) : null);
+    }
+
+    /// <summary>
+    /// Whether a session is there, whose it is and until when it lives; and where it is not, what became of it. Reads none of its fields. What is left of it is asked for
+    /// afterwards: whoever ends or moves a session marks it in the same step.
+    /// </summary>
+    public async Task<SessionSight> LookAsync(Guid id)
+    {
+        var key = keys.Session(id);
+        var (fields, life) = await Failover.RepeatAsync(connection, async database =>
+        {
+            var reading = database.HashGetAsync(key, SessionSight.Fields);
+            reading.Observe();
+            var life = await database.KeyTimeToLiveAsync(key).ConfigureAwait(false);
+            return (await reading.ConfigureAwait(false), life);
+        }).ConfigureAwait(false);
+        if (SessionSight.Of(fields, life, timeouts) is { } sight)
+        {
+            return sight;
+        }
+
+        var (mark, moved) = await Failover.RepeatAsync(connection, async database =>
+        {
+            var reading = database.StringGetAsync(keys.Ended(id));
+            reading.Observe();
+            var moved = await database.StringGetAsync(keys.Moved(id)).ConfigureAwait(false);
+            return ((string?)await reading.ConfigureAwait(false), (string?)moved);
+        }).ConfigureAwait(false);
+        return SessionSight.Gone(Guid.TryParse(moved, out var to) ? to : null, SessionEnding.Parse(mark));
     }
 
     /// <summary>Whether the return of an ended session's browser is to be told: once for each end. Kept with the mark, and as long.</summary>

@@ -45,8 +45,11 @@ internal sealed class SessionTimeouts(IOptions<RedisSessionOptions> options, IOp
     public TimeSpan IdleOf(SessionSnapshot? session, TimeSpan sites) => Ttl.Within(session?.GetMilliseconds(FieldNames.IdleTimeout) ?? sites);
 
     /// <summary>Null where the session has no absolute timeout; Unix milliseconds.</summary>
-    public long? EndOf(SessionSnapshot session) =>
-        (session.GetNumber(FieldNames.AbsoluteTimeout) ?? AbsoluteMilliseconds) is > 0 and var limit ? session.CreatedAt + limit : null;
+    public long? EndOf(SessionSnapshot session) => EndOf(session.CreatedAt, session.GetNumber(FieldNames.AbsoluteTimeout));
+
+    /// <param name="createdAt">When the session was created, Unix milliseconds.</param>
+    /// <param name="own">Its own absolute timeout, milliseconds; null if it has none.</param>
+    public long? EndOf(long createdAt, long? own) => (own ?? AbsoluteMilliseconds) is > 0 and var limit ? createdAt + limit : null;
 
     public bool IsOver(SessionSnapshot session) => EndOf(session) is { } end && end <= Now;
 

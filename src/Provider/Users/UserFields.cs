@@ -15,8 +15,7 @@ internal static class UserFields
     /// <summary>The authentication scheme that bound it; missing where nobody knows.</summary>
     public const string Scheme = "@k";
 
-    /// <summary>When the sign-in's ticket expires, Unix milliseconds: the session is over then, too.</summary>
-    public const string TicketEnd = "@e";
+    public const string TicketEnd = FieldNames.TicketEnd;
 
     /// <summary>The user's revocation that it was begun under: see <see cref="UserIndexScripts"/>.</summary>
     public const string Revocation = "@r";

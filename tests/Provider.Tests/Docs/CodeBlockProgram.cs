@@ -14,7 +14,7 @@ internal static class CodeBlockProgram
     private static readonly string[] Usings =
     [
         "System", "System.Collections.Generic", "System.Linq", "System.Threading", "System.Threading.Tasks", "System.Security.Claims",
-        "Microsoft.AspNetCore.Authentication", "Microsoft.AspNetCore.Authentication.OpenIdConnect", "Microsoft.AspNetCore.Builder", "Microsoft.AspNetCore.DataProtection", "Microsoft.AspNetCore.Http",
+        "Microsoft.AspNetCore.Authentication", "Microsoft.AspNetCore.Authentication.OpenIdConnect", "Microsoft.AspNetCore.Builder", "Microsoft.AspNetCore.DataProtection", "Microsoft.AspNetCore.Http", "Microsoft.AspNetCore.SignalR",
         "Microsoft.Extensions.DependencyInjection", "Microsoft.Extensions.Options", "RedisSessions", "RedisSessions.Tests.Docs",
     ];
 

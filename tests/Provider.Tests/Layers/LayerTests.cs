@@ -18,6 +18,7 @@ public sealed partial class LayerTests
         ["Users"] = ["Sessions", "Storage", "Redis", "Diagnostics", "Clients"],
         ["Security"] = ["Sessions", "Storage", "Redis", "Diagnostics", "Clients"],
         ["Analytics"] = ["Sessions", "Storage", "Redis", "Diagnostics", "Clients"],
+        ["Live"] = ["Sessions", "Storage", "Redis", "Diagnostics", "Clients"],
         ["Lifecycle"] = ["Sessions", "Storage", "Redis", "Diagnostics", "Clients"],
         ["Migration"] = ["Sessions", "Storage", "Redis", "Diagnostics", "Caching"],
         ["Endpoints"] = ["Users", "Security", "Analytics", "Sessions", "Storage", "Redis", "Diagnostics", "Clients"],

@@ -5,7 +5,7 @@ namespace RedisSessions.Storage.Scripts;
 
 /// <summary>
 /// Deletes a session whose content was carried over to another id, if it still is at the version that was carried over, and
-/// leaves a mark that says for a while that it moved. What was committed to it since is not lost that way: the caller
+/// leaves a mark that says for a while to which id it moved. What was committed to it since is not lost that way: the caller
 /// carries it over, too, and asks again.
 /// </summary>
 internal static class DeleteAtVersionScript
@@ -20,7 +20,7 @@ internal static class DeleteAtVersionScript
         if not version then return 0 end
         if version ~= ARGV[1] then return 2 end
         changed(KEYS[1], '0')
-        redis.call('SET', KEYS[2], '', 'PX', ARGV[2])
+        redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[2])
         redis.call('DEL', KEYS[1])
         return 1
         """);
@@ -31,9 +31,10 @@ internal static class DeleteAtVersionScript
     /// <param name="movedKey">The mark's key, in the same slot.</param>
     /// <param name="version">What it must be at.</param>
     /// <param name="markedFor">How long the mark stays.</param>
+    /// <param name="movedTo">The other id.</param>
     /// <param name="turn">The turn of the request that moves it; null for none.</param>
-    public static RedisScript.Call Begin(IDatabase database, string? channel, string key, string movedKey, long version, TimeSpan markedFor, TurnFence? turn) =>
-        Script.Begin(database, channel, [key, movedKey], [version, (long)markedFor.TotalMilliseconds], turn);
+    public static RedisScript.Call Begin(IDatabase database, string? channel, string key, string movedKey, long version, TimeSpan markedFor, Guid movedTo, TurnFence? turn) =>
+        Script.Begin(database, channel, [key, movedKey], [version, (long)markedFor.TotalMilliseconds, movedTo.ToString()], turn);
 
     public static DeleteReply Reply(RedisResult reply) => (int)reply switch
     {
