@@ -49,7 +49,7 @@ internal sealed class ProviderIndex(
         local surplus = redis.call('ZCARD', KEYS[1]) - tonumber(ARGV[5])
         if surplus > 0 then redis.call('ZREM', KEYS[1], unpack(redis.call('ZRANGE', KEYS[1], 0, surplus - 1))) end
         local last = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-        if last[2] then redis.call('PEXPIRE', KEYS[1], string.format('%d', math.max(60000, tonumber(last[2]) - tonumber(ARGV[1])))) end
+        redis.call('PEXPIRE', KEYS[1], string.format('%d', tonumber(last[2]) - tonumber(ARGV[1])))
         return 1
         """);
 

@@ -63,6 +63,15 @@ public abstract class EndReasonTests(RedisServer server) : AttackTest(server)
     }
 
     [Fact]
+    public async Task Without_a_name_for_it_there_is_no_parameter()
+    {
+        var (_, second, browser, id) = await SignInAsync(o => o.EndedParameter = "");
+        await Users(second).RevokeAsync("ada", id);
+        using var response = await browser.SendAsync(HttpMethod.Get, "/secret");
+        Assert.Equal("?ReturnUrl=%2Fsecret", response.Headers.Location?.Query);
+    }
+
+    [Fact]
     public async Task All_sessions_of_a_user_revoked()
     {
         var (_, second, browser, id) = await SignInAsync();

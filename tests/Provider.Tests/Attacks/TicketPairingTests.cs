@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Authentication;
 using RedisSessions.Tests.Users;
 
 namespace RedisSessions.Tests.Attacks;
@@ -102,6 +103,34 @@ public sealed class TicketPairingTests(InProcessGarnet server) : AttackTest(serv
         // A new id is the same sign-in.
         await office.GetAsync("/regenerate");
         Assert.Equal("admin", await office.GetAsync("/role"));
+    }
+
+    /// <summary>
+    /// An administrator goes on as a user, with the properties of the own ticket: nobody has shown that user's credentials on a device, nothing of
+    /// one is for the other, and from then on it is that user's session like any other.
+    /// </summary>
+    [Fact]
+    public async Task A_ticket_that_is_written_again_for_another_user_is_that_users()
+    {
+        var site = await StartAttackedAsync(o => o.RememberDevices = true, map: app =>
+        {
+            CookieSite.Map(app);
+            app.MapGet("/become/{user}", async (HttpContext context, string user) =>
+                await context.SignInAsync(SignInSite.PrincipalOf(user), (await context.AuthenticateAsync()).Properties));
+        });
+
+        // Before: no reason to keep a later sign-in out.
+        await Users(site).RevokeAllAsync("grace");
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/login/ada");
+        await browser.GetAsync("/set/private/diary");
+        Events.Clear();
+        await browser.GetAsync("/become/grace");
+        Assert.Equal(("grace", "grace", ""), (await browser.GetAsync("/whoami"), await browser.GetAsync("/owner"), await browser.GetAsync("/get/private")));
+        Assert.DoesNotContain(Events.All, e => e.Kind == SessionSecurityEventKind.NewDevice);
+        Assert.Empty(await Users(site).ListAsync("ada"));
+        Assert.Equal(1, await Users(site).RevokeAllAsync("grace"));
+        Assert.Equal("", await browser.GetAsync("/whoami"));
     }
 
     /// <summary>Finding 13. Redis did not answer at sign-in; the ticket from then must end with the sign-in all the same.</summary>

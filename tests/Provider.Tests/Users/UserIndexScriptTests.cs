@@ -178,6 +178,24 @@ public abstract class UserIndexScriptTests(RedisServer server) : ServerTest(serv
             [0d, Ends + 1, Ends, null],
             [.. await Task.WhenAll(((Guid[])[Own, First, Second, Third]).Select(id => database.SortedSetScoreAsync(Over, id.ToString())))]);
         Assert.InRange(await LeftAsync(Over), TimeSpan.FromMinutes(19), TimeSpan.FromMinutes(20.1));
+
+        // Where the index knows of none, there is none to prolong.
+        await GivenAsync();
+        Assert.Empty((RedisValue[])(await EvaluateAsync(UserIndexScripts.Prolong, Now, First.ToString(), Ends))!);
+        Assert.False(await database.KeyExistsAsync(Over));
+    }
+
+    /// <summary>A session may end while its sight is on its way, and another begin under its id.</summary>
+    [Fact]
+    public async Task Where_a_session_was_last_seen_is_noted_with_that_session()
+    {
+        var (database, key) = (await DatabaseAsync(), KeyOf(Own.ToString()));
+        await database.HashSetAsync(key, [new("@c", Now), new("@v", 5)]);
+        foreach (var (created, seen) in new[] { (Now - 1, ""), (Now, "192.0.2.1") })
+        {
+            await UserIndexScripts.NoteSight.EvaluateAsync(database, [key], [created, "@na", "192.0.2.1"]);
+            Assert.Equal(seen, $"{await database.HashGetAsync(key, "@na")}");
+        }
     }
 
     /// <summary>As the entry that lives longest, and for a minute at least; whatever step was the last.</summary>

@@ -166,7 +166,8 @@ public abstract class UserIndexTests(RedisServer server) : SignInTest(server)
         var clock = new FakeTimeProvider(DateTimeOffset.UtcNow);
         Fleet = new Fleet { Clock = clock };
         var site = await StartSignInSiteAsync(o => o.ActivityShards = 1);
-        var id = await site.NewBrowser().GetAsync("/login/ada");
+        var browser = site.NewBrowser();
+        var id = await browser.GetAsync("/login/ada");
         var db = await DatabaseAsync();
         clock.Advance(TimeSpan.FromMinutes(1));
         await site.Sessions.ExtendAsync(id, TimeSpan.FromDays(90));
@@ -174,6 +175,13 @@ public abstract class UserIndexTests(RedisServer server) : SignInTest(server)
             async () => await db.KeyTimeToLiveAsync($"{Fleet.Prefix}users:0") > TimeSpan.FromDays(90), what: "the user is found as long as the session lives");
         Assert.Empty(await Users(site).GetActiveUsersAsync(clock.GetUtcNow()).ToListAsync());
         Assert.Single(await Users(site).GetActiveUsersAsync(clock.GetUtcNow() - TimeSpan.FromMinutes(1)).ToListAsync());
+
+        // The user is; and one whom the index has lost is to be found again all the same.
+        await browser.GetAsync("/none");
+        await Eventually.TrueAsync(async () => await Users(site).GetActiveUsersAsync(clock.GetUtcNow()).AnyAsync(), what: "the heartbeat is noted");
+        await db.KeyDeleteAsync($"{Fleet.Prefix}users:0");
+        await site.Sessions.ExtendAsync(id, TimeSpan.FromDays(90));
+        await Eventually.TrueAsync(async () => await db.SortedSetLengthAsync($"{Fleet.Prefix}users:0") == 1, what: "the user is found again");
     }
 
     [Fact]
