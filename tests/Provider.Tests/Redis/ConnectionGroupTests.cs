@@ -1,5 +1,4 @@
 using System.Net;
-using RedisSessions.Tests.Storage;
 using StackExchange.Redis;
 using StackExchange.Redis.Availability;
 
