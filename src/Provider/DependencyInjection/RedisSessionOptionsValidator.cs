@@ -55,6 +55,11 @@ internal sealed class RedisSessionOptionsValidator(IServiceProviderIsKeyedServic
             errors.Add("RedisSessionOptions.Exclusive.Lease is out of range. Write a time span from 100 milliseconds to 1 hour, for example TimeSpan.FromSeconds(5).");
         }
 
+        if (options.Exclusive.MaxWaiting is < 1 or > ExclusiveSessionOptions.MostWaiting)
+        {
+            errors.Add("RedisSessionOptions.Exclusive.MaxWaiting is out of range. Write a number from 1 to 10,000, for example 100.");
+        }
+
         if (options.LocalCache.SizeLimit < 0)
         {
             errors.Add("RedisSessionOptions.LocalCache.SizeLimit is negative. Write a number of bytes, or 0 to keep no copies.");

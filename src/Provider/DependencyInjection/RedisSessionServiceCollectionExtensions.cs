@@ -117,6 +117,7 @@ public static class RedisSessionServiceCollectionExtensions
                 options.LocalCache.MaxLag = cache.GetValue(nameof(LocalCacheOptions.MaxLag), options.LocalCache.MaxLag);
                 var exclusive = section.GetSection(nameof(RedisSessionOptions.Exclusive));
                 options.Exclusive.Wait = exclusive.GetValue(nameof(ExclusiveSessionOptions.Wait), options.Exclusive.Wait);
+                options.Exclusive.MaxWaiting = exclusive.GetValue(nameof(ExclusiveSessionOptions.MaxWaiting), options.Exclusive.MaxWaiting);
                 options.Exclusive.Lease = exclusive.GetValue(nameof(ExclusiveSessionOptions.Lease), options.Exclusive.Lease);
             }
         }

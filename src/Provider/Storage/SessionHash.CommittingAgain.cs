@@ -80,6 +80,12 @@ internal sealed partial class SessionHash
                     continue;
                 }
 
+                if (reply.Outcome == CommitOutcome.TurnLost && now?.Version != commit.Known?.Version)
+                {
+                    // The first attempt may have been made while the turn was the caller's: then it is not so that nothing was.
+                    ExceptionDispatchInfo.Throw(lost);
+                }
+
                 return reply;
             }
             catch (Exception exception) when (Failover.MayRepeat(exception) && !ReferenceEquals(exception, lost))
@@ -104,7 +110,13 @@ internal sealed partial class SessionHash
                 failover.Recovered();
                 if (now.IsNull || now == version || now == loaded.Version)
                 {
-                    return await IncrementScript.Begin(database, _channel, key, times, loaded.CreatedAt, version, name, by, turn).EndAsync().ConfigureAwait(false);
+                    var reply = await IncrementScript.Begin(database, _channel, key, times, loaded.CreatedAt, version, name, by, turn).EndAsync().ConfigureAwait(false);
+                    if (now != version || IncrementScript.Reply(reply, version).Commit.Outcome != CommitOutcome.TurnLost)
+                    {
+                        return reply;
+                    }
+
+                    // It was made, while the turn was the caller's, and what the sum was is not told any more.
                 }
 
                 break;

@@ -52,6 +52,8 @@ public sealed class RegistrationTests(InProcessGarnet garnet)
         { "MaxLag is out of range", o => o.LocalCache.MaxLag = TimeSpan.FromSeconds(61) },
         { "Exclusive.Wait is out of range", o => o.Exclusive.Wait = TimeSpan.FromMilliseconds(-1) },
         { "Exclusive.Wait is out of range", o => o.Exclusive.Wait = TimeSpan.FromMinutes(61) },
+        { "Exclusive.MaxWaiting is out of range", o => o.Exclusive.MaxWaiting = 0 },
+        { "Exclusive.MaxWaiting is out of range", o => o.Exclusive.MaxWaiting = 10_001 },
         { "Exclusive.Lease is out of range", o => o.Exclusive.Lease = TimeSpan.FromMilliseconds(99) },
         { "Exclusive.Lease is out of range", o => o.Exclusive.Lease = TimeSpan.FromMinutes(61) },
         { "is not a connection string", o => o.Configuration = "localhost:6379,password=hunter2,connectTimeout=soon" },
@@ -107,11 +109,12 @@ public sealed class RegistrationTests(InProcessGarnet garnet)
             ["RedisSession:LocalCache:MaxLag"] = "00:00:05",
             ["RedisSession:Exclusive:Wait"] = "00:00:03",
             ["RedisSession:Exclusive:Lease"] = "00:00:04",
+            ["RedisSession:Exclusive:MaxWaiting"] = "7",
         }).Build());
         services.AddRedisSession(o => o.KeyPrefix = "code:");
         using var provider = services.BuildServiceProvider();
         var options = provider.GetRequiredService<IOptions<RedisSessionOptions>>().Value;
-        Assert.Equal((TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(4)), (options.Exclusive.Wait, options.Exclusive.Lease));
+        Assert.Equal((TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(4), 7), (options.Exclusive.Wait, options.Exclusive.Lease, options.Exclusive.MaxWaiting));
         Assert.Equal(("one:6379", "code:", TimeSpan.FromHours(8), false, 1000L, LocalCacheMode.Notified, TimeSpan.FromSeconds(5)),
             (options.Configuration!, options.KeyPrefix, options.AbsoluteTimeout!.Value, options.PreloadSession, options.LocalCache.SizeLimit, options.LocalCache.Mode, options.LocalCache.MaxLag));
     }

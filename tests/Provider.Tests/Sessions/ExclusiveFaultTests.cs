@@ -113,6 +113,37 @@ public sealed class ExclusiveFaultTests : OwnRedisTest
         Assert.Equal([0, 0, 0, 6], await site.Sessions.GetFieldAsync(await browser.GetAsync("/id"), "count"));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_commit_that_may_have_been_made_before_the_turn_was_lost_is_not_said_to_have_been_refused(bool isKnownNotToBe)
+    {
+        var redis = await RedisAsync();
+        var proxy = ProxyOf(redis);
+        var site = await ServerAsync(proxy.Address + RedisServer.Patient, o => o.WaitForFailover = TimeSpan.FromSeconds(10));
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/a/1");
+        await PostAsync(browser, "/exclusive");
+        var (id, admin) = (await browser.GetAsync("/id"), await ConnectionMultiplexer.ConnectAsync(redis.Address));
+        await using var closes = admin;
+        var (key, database) = ($"{Fleet.Prefix}{{{id}}}", admin.GetDatabase());
+        await Eventually.TrueAsync(async () => !await database.KeyExistsAsync($"{Fleet.Prefix}turn:{{{id}}}"));
+        var before = await database.HashGetAllAsync(key);
+
+        // The commit's reply is lost; when the server looks again, another has had the turn, and either nothing was changed or something that hides whether it was.
+        proxy.LoseReply(3);
+        proxy.BeforeCommand = async command =>
+        {
+            if (command == "HGETALL")
+            {
+                await database.StringSetAsync($"{Fleet.Prefix}turn:{{{id}}}", 1, TimeSpan.FromMinutes(1));
+                await database.HashSetAsync(key, isKnownNotToBe ? before : [.. before.Where(entry => entry.Name != "@v"), new("@v", 1)]);
+            }
+        };
+        var failure = await Assert.ThrowsAnyAsync<Exception>(() => PostAsync(browser, "/exclusive"));
+        Assert.Equal(isKnownNotToBe, failure is ExclusiveSessionLostException);
+    }
+
     [Fact]
     public async Task While_redis_is_away_the_endpoint_does_not_run()
     {

@@ -186,6 +186,20 @@ public abstract class ExclusiveTests(RedisServer server) : ServerTest(server)
     }
 
     [Fact]
+    public async Task A_session_can_make_no_more_requests_wait_than_are_allowed()
+    {
+        var site = await ServerAsync(options: o => o.Exclusive.MaxWaiting = 3);
+        var (held, browser) = await HoldAsync(site);
+        var waiting = Enumerable.Range(0, 10).Select(_ => browser.Copy().SendAsync(HttpMethod.Post, "/buy")).ToArray();
+        await Eventually.TrueAsync(() => waiting.Count(request => request.IsCompleted) == 7);
+        Assert.All(waiting.Where(request => request.IsCompleted), request => Assert.Equal(HttpStatusCode.Locked, request.Result.StatusCode));
+        _goOn.SetResult();
+        await held;
+        await Task.WhenAll(waiting);
+        Assert.Equal("3", await browser.GetAsync("/bought"));
+    }
+
+    [Fact]
     public async Task A_lease_is_renewed_for_as_long_as_the_request_lives()
     {
         var (here, there) = (await ServerAsync(), await ServerAsync());

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using RedisSessions.Diagnostics;
 using RedisSessions.Redis;
 using RedisSessions.Storage;
@@ -10,14 +11,14 @@ namespace RedisSessions.Sessions;
 /// Lets requests of one session take turns, on all servers: in line on each (<see cref="TurnLine"/>), and of the foremost of each the one that Redis gives the turn
 /// (<see cref="TurnScripts"/>). Who asks pauses in between, for messages of Redis may be lost, and a turn may end without one.
 /// </summary>
-internal sealed class SessionTurns(RedisConnection connection, TimeProvider clock, SessionMetrics metrics, ILogger<SessionTurns> logger)
+internal sealed class SessionTurns(RedisConnection connection, TimeProvider clock, SessionMetrics metrics, IOptions<RedisSessionOptions> options, ILogger<SessionTurns> logger)
 {
     // As long as the turn may just be on its way back; then longer, for who holds it does something longer.
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(2);
     private static readonly TimeSpan LongestPauseOfNext = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(100);
 
-    private readonly TurnLine _line = new(clock);
+    private readonly TurnLine _line = new(clock, options.Value.Exclusive.MaxWaiting);
 
     public TimeProvider Clock => clock;
 

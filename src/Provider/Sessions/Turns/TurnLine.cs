@@ -4,13 +4,13 @@ namespace RedisSessions.Sessions;
 /// Requests of one server that want the same turn stand in line, first come, first served, and only the foremost asks Redis: the turn passes from one to the next
 /// without anybody having to look for it, and however many wait, a server asks for one.
 /// </summary>
-internal sealed class TurnLine(TimeProvider clock)
+internal sealed class TurnLine(TimeProvider clock, int most)
 {
     // Only what somebody is in front of has an entry.
     private readonly Dictionary<string, LinkedList<TaskCompletionSource>> _waiting = new(StringComparer.Ordinal);
 
     /// <summary>Waits until the caller is the foremost. Then, and only then, it has to <see cref="Leave"/>.</summary>
-    /// <exception cref="TimeoutException">That took longer.</exception>
+    /// <exception cref="TimeoutException">That took longer, or would: too many wait already.</exception>
     public Task EnterAsync(string key, TimeSpan wait, CancellationToken cancellationToken)
     {
         LinkedListNode<TaskCompletionSource> place;
@@ -20,6 +20,11 @@ internal sealed class TurnLine(TimeProvider clock)
             {
                 _waiting.Add(key, []);
                 return Task.CompletedTask;
+            }
+
+            if (line.Count >= most)
+            {
+                return Task.FromException(new TimeoutException("Too many requests wait for this session already."));
             }
 
             place = line.AddLast(new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
