@@ -75,7 +75,7 @@ internal sealed class ProviderIndex(
     {
         var session = principal.FindFirst("sid") ?? principal.FindFirst(ClaimTypes.Sid);
         var subject = principal.FindFirst("sub") ?? principal.FindFirst(ClaimTypes.NameIdentifier);
-        return (principal.FindFirst("iss")?.Value ?? session?.Issuer ?? subject?.Issuer) is { Length: > 0 } issuer && issuer != ClaimsIdentity.DefaultIssuer
+        return (principal.FindFirst("iss")?.Value ?? session?.Issuer ?? subject?.Issuer) is { } issuer && issuer != ClaimsIdentity.DefaultIssuer
             ? new ProviderSignIn { Issuer = issuer, SessionId = session?.Value, Subject = subject?.Value }
             : null;
     }

@@ -23,10 +23,11 @@ public sealed class BackChannelLogoutTests(InProcessGarnet server) : AttackTest(
 
     private static RsaSecurityKey NewKey(string id) => new(RSA.Create(2048)) { KeyId = id };
 
-    private Task<Site> StartFederatedAsync(Action<BackChannelLogoutOptions>? options = null, string? redis = null, IConfigurationManager<OpenIdConnectConfiguration>? manager = null) => StartAsync(
+    private Task<Site> StartFederatedAsync(Action<BackChannelLogoutOptions>? options = null, string? redis = null, IConfigurationManager<OpenIdConnectConfiguration>? manager = null, Action<WebApplication>? map = null) => StartAsync(
         app =>
         {
             CookieSite.Map(app);
+            map?.Invoke(app);
             app.MapGet("/idp/{sub}/{sid}", (HttpContext context, string sub, string sid) => context.SignInAsync(PrincipalOf(Issuer, sub, sid)));
             app.MapGet("/other-idp/{sub}/{sid}", (HttpContext context, string sub, string sid) => context.SignInAsync(PrincipalOf("https://other.example", sub, sid)));
             app.MapBackChannelLogout(Path, o =>
@@ -180,6 +181,15 @@ public sealed class BackChannelLogoutTests(InProcessGarnet server) : AttackTest(
         Assert.Equal("", await late.GetAsync("/whoami"));
         clock.Advance(TimeSpan.FromMilliseconds(1));
         await SignedInAsync(site, "/idp/ada/s3");
+    }
+
+    [Fact]
+    public async Task A_sign_in_at_a_provider_without_a_name_is_no_providers()
+    {
+        var site = await StartFederatedAsync(map: app => app.MapGet("/nowhere", (HttpContext context) => context.SignInAsync(
+            new ClaimsPrincipal(new ClaimsIdentity([new("iss", ""), new("sub", "ada"), new("sid", "s1"), new("name", "ada")], "oidc", "name", "role")))));
+        await SignedInAsync(site, "/nowhere");
+        Assert.Empty(await KeysAsync("provider:*"));
     }
 
     [Fact]
@@ -360,8 +370,11 @@ public sealed class BackChannelLogoutTests(InProcessGarnet server) : AttackTest(
     }
 
     /// <summary>A service that signs in as one user all day fills no memory; whoever is over soonest is not found any more.</summary>
-    [Fact]
-    public async Task A_users_sessions_are_found_up_to_a_thousand()
+    [Theory]
+    [InlineData(998)]
+    [InlineData(999)]
+    [InlineData(1_000)]
+    public async Task A_users_sessions_are_found_up_to_a_thousand(int others)
     {
         var clock = StopClock();
         var site = await StartFederatedAsync();
@@ -371,13 +384,16 @@ public sealed class BackChannelLogoutTests(InProcessGarnet server) : AttackTest(
         Assert.Equal(2, keys.Length);
         foreach (var key in keys)
         {
-            await database.SortedSetAddAsync(key, [.. Enumerable.Range(0, 1_000).Select(i => new SortedSetEntry(Guid.NewGuid().ToString(), ends + i))]);
+            await database.SortedSetAddAsync(key, [.. Enumerable.Range(0, others).Select(i => new SortedSetEntry(Guid.NewGuid().ToString(), ends + i))]);
+            await database.SortedSetAddAsync(key, "over", clock.GetUtcNow().ToUnixTimeMilliseconds() - 1);
         }
 
         var late = await SignedInAsync(site, "/idp/ada/s2");
         clock.Advance(TimeSpan.FromSeconds(1));
         long[] lengths = [.. (await Task.WhenAll(keys.Select(key => database.SortedSetLengthAsync(key)))).Order()];
-        Assert.Equal([1_000, 1_001], lengths);
+
+        // The session's set, which nobody enters, has what it had; the user's has lost what was over, and what was too much.
+        Assert.Equal([1_000, others + 2], lengths);
         Assert.Equal(HttpStatusCode.OK, await SendAsync(site, Sign(Claims(clock, sid: "s2"))));
         Assert.Equal("", await late.GetAsync("/whoami"));
     }

@@ -66,6 +66,19 @@ public sealed class LateBindingTests(InProcessGarnet server) : AttackTest(server
         Assert.Equal("ada", await browser.GetAsync("/whoami"));
     }
 
+    [Fact]
+    public async Task A_request_whose_claim_expired_binds_the_sign_in_where_nobody_else_did()
+    {
+        using var proxy = new RedisProxy(Server.Address);
+        var (slow, site) = (await StartAttackedAsync(redis: proxy.Address), await StartAttackedAsync());
+        var browser = await SignedInWhileSlowAsync(site);
+        var (first, gate) = await HeldBehindItsClaimAsync(slow, proxy, browser);
+        await (await Server.AdminAsync()).GetDatabase().KeyDeleteAsync([.. (await KeysAsync("signin:*")).Select(key => (RedisKey)key)]);
+        gate.Open();
+        Assert.Equal("ada", await first);
+        Assert.Single(await Users(site).ListAsync("ada"));
+    }
+
     /// <summary>Whichever reply is lost while it is bound: the browser stays signed in, and a copy does not bind it a second time.</summary>
     [Theory]
     [MemberData(nameof(Replies))]

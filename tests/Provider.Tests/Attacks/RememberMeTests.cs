@@ -137,6 +137,9 @@ public sealed class RememberMeTests(InProcessGarnet server) : AttackTest(server)
         Ends(clock, absolute - (Ticket * 0.6), await SentAsync(browser, "/whoami"));
         clock.Advance(Ticket * 0.5);
         Assert.Equal("ada", await browser.GetAsync("/whoami"));
+
+        // Nor is it sent once more where it would say the same.
+        Assert.Null(await SentAsync(browser, "/whoami"));
         clock.Advance(Ticket * 0.2);
         Assert.Equal("", await browser.GetAsync("/whoami"));
         Assert.Equal("", await browser.GetAsync("/owner"));

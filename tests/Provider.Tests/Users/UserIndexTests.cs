@@ -130,6 +130,24 @@ public abstract class UserIndexTests(RedisServer server) : SignInTest(server)
         Assert.Equal(1, await Users(site).CountAsync("ada"));
     }
 
+    /// <summary>What stands around an id in its keys is never taken for part of one.</summary>
+    [Fact]
+    public async Task A_user_may_be_called_whatever_the_keys_are_made_of()
+    {
+        var site = await StartSignInSiteAsync();
+        string[] users = ["}x", ":}x", "::}x", "{x", "x}"];
+        foreach (var user in users)
+        {
+            await site.NewBrowser().GetAsync($"/login/{Uri.EscapeDataString(user)}");
+        }
+
+        foreach (var user in users)
+        {
+            Assert.Equal(1, await Users(site).CountAsync(user));
+            Assert.Single(await Users(site).ListAsync(user));
+        }
+    }
+
     [Fact]
     public async Task Users_are_spread_over_the_shards()
     {
