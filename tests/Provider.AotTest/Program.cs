@@ -1,11 +1,14 @@
 // Everything that the library offers, in one application compiled ahead of time, driven over HTTP. Argument: a Redis
 // server's address. Ends with 0 if all of it worked.
 using System.Net;
+using System.Net.WebSockets;
 using System.Security.Claims;
+using System.Text;
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.SignalR;
 using Microsoft.Extensions.Caching.Distributed;
 using RedisSessions;
 using RedisSessions.AotTest;
@@ -17,6 +20,7 @@ if (args is not [var redis])
     return 2;
 }
 
+const string HubStep = "the hub";
 var prefix = $"aot:{Guid.NewGuid():N}:";
 // Plain HTTP: elsewhere AddSecurity() makes the cookie Secure.
 var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { EnvironmentName = Environments.Development });
@@ -30,9 +34,11 @@ builder.Services.AddRedisSession(options => (options.Configuration, options.KeyP
     .AddEncryption()
     .AddAnalytics()
     .AddTicketStore()
+    .AddLiveConnections()
     .AddMicrosoftSessionMigration("former:");
 builder.Services.AddRedisHashCache(redis, options => options.InstanceName = prefix + "cache:");
 builder.Services.AddHealthChecks().AddRedisSession();
+builder.Services.AddSignalR().AddJsonProtocol(options => options.PayloadSerializerOptions.TypeInfoResolverChain.Insert(0, AotJson.Default));
 
 await using var app = builder.Build();
 app.UseAuthentication();
@@ -61,10 +67,12 @@ app.MapGet("/cache", async (HttpContext context) =>
     await context.Response.WriteAsync(await cache.GetStringAsync("key") ?? "");
 });
 app.MapHealthChecks("/health");
+app.MapHub<CartHub>("/hub");
 await app.StartAsync();
 
 var address = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
-using var client = new HttpClient(new HttpClientHandler { CookieContainer = new CookieContainer() }) { BaseAddress = new Uri(address) };
+var cookies = new CookieContainer();
+using var client = new HttpClient(new HttpClientHandler { CookieContainer = cookies }) { BaseAddress = new Uri(address) };
 (string Path, string Expected)[] steps =
 [
     ("/sign-in", ""),
@@ -76,11 +84,31 @@ using var client = new HttpClient(new HttpClientHandler { CookieContainer = new 
     ("/sessions", "1"),
     ("/cache", "value"),
     ("/health", "Healthy"),
+    (HubStep, "tea"),
     ("/revoke", ""),
     ("/read", " "),
 ];
+ClientWebSocket? hub = null;
 foreach (var (path, expected) in steps)
 {
+    if (path == HubStep)
+    {
+        hub = new ClientWebSocket();
+        hub.Options.Cookies = cookies;
+        await hub.ConnectAsync(new UriBuilder(address) { Scheme = "ws", Path = "/hub" }.Uri, CancellationToken.None);
+        await SayAsync(hub, """{"protocol":"json","version":1}""");
+        await HearAsync(hub);
+        await SayAsync(hub, """{"type":1,"invocationId":"1","target":"Read","arguments":["cart"]}""");
+        var said = await HearAsync(hub);
+        if (!said.Contains($"\"{expected}\"", StringComparison.Ordinal))
+        {
+            Console.Error.WriteLine($"The hub answered {said}");
+            return 1;
+        }
+
+        continue;
+    }
+
     using var response = await client.GetAsync(path);
     var answer = await response.Content.ReadAsStringAsync();
     if (response.StatusCode != HttpStatusCode.OK || answer != expected)
@@ -90,14 +118,43 @@ foreach (var (path, expected) in steps)
     }
 }
 
+// The session was revoked.
+for (var message = ""; hub!.State == WebSocketState.Open; message = await HearAsync(hub))
+{
+    Console.WriteLine($"The hub says {message}");
+}
+
+hub.Dispose();
 await app.StopAsync();
 Console.WriteLine($"{steps.Length} steps as expected.");
 return 0;
 
+static Task SayAsync(WebSocket hub, string message) => hub.SendAsync(Encoding.UTF8.GetBytes(message + '\u001e'), WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
+
+static async Task<string> HearAsync(WebSocket hub)
+{
+    var buffer = new byte[4096];
+    try
+    {
+        var received = await hub.ReceiveAsync(buffer, new CancellationTokenSource(TimeSpan.FromSeconds(20)).Token);
+        return Encoding.UTF8.GetString(buffer, 0, received.Count);
+    }
+    catch (WebSocketException)
+    {
+        return "";
+    }
+}
+
 namespace RedisSessions.AotTest
 {
+    internal sealed class CartHub(ILiveSession live) : Hub
+    {
+        public async Task<string?> Read(string key) => (await live.LoadAsync())?.GetString(key);
+    }
+
     internal sealed record Basket(string Product, int Count);
 
     [JsonSerializable(typeof(Basket))]
+    [JsonSerializable(typeof(string))]
     internal sealed partial class AotJson : JsonSerializerContext;
 }

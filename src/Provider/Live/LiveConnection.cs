@@ -26,9 +26,6 @@ internal sealed class LiveConnection : IDisposable
 
     public CancellationToken Ended { get; }
 
-    /// <summary>Whether it was closed, or is not open any more.</summary>
-    public bool IsOver => Group is null;
-
     /// <summary>Whether the request that opened it had loaded its session, and so was found to be its browser's.</summary>
     public bool MayRead { get; }
 

@@ -37,11 +37,8 @@ internal sealed class LiveConnections : IChangeListener, IDisposable
     // Clocks count in milliseconds, and a key may be there for the rest of one.
     private static readonly TimeSpan BehindExpiry = TimeSpan.FromMilliseconds(20);
 
-    private readonly SessionHash _hash;
-    private readonly SessionKeys _keys;
     private readonly SessionTimeouts _timeouts;
     private readonly SessionAddOns _addOns;
-    private readonly RedisSessionStore _store;
     private readonly LiveConnectionOptions _options;
     private readonly ILogger<LiveConnections> _logger;
     private readonly Counter<long> _closed;
@@ -51,16 +48,13 @@ internal sealed class LiveConnections : IChangeListener, IDisposable
     private bool _isDisposed;
 
     public LiveConnections(
-        SessionHash hash,
-        SessionKeys keys,
         SessionTimeouts timeouts,
         SessionAddOns addOns,
-        RedisSessionStore store,
         IOptions<LiveConnectionOptions> options,
         IMeterFactory meters,
         ILogger<LiveConnections> logger)
     {
-        (_hash, _keys, _timeouts, _addOns, _store, _options, _logger) = (hash, keys, timeouts, addOns, store, options.Value, logger);
+        (_timeouts, _addOns, _options, _logger) = (timeouts, addOns, options.Value, logger);
         var meter = meters.Create(SessionMetrics.MeterName);
         meter.CreateObservableGauge("redis_sessions.live.connections", Count, "{connection}", "Live connections that belong to a session.");
         _closed = meter.CreateCounter<long>("redis_sessions.live.closed", "{connection}", "Live connections closed because their session was over.");
@@ -72,7 +66,7 @@ internal sealed class LiveConnections : IChangeListener, IDisposable
         var connection = new LiveConnection(this, subject, kind, client, close);
         lock (_lock)
         {
-            Join(connection, subject.Id, subject.Idle);
+            Join(connection, subject.Store, subject.Id, subject.Idle);
             _counts[(int)kind]++;
         }
 
@@ -94,7 +88,7 @@ internal sealed class LiveConnections : IChangeListener, IDisposable
     {
         while (connection is { MayRead: true, Group: { } group })
         {
-            var session = _store.Open(group.Id, group.SitesIdle);
+            var session = group.Store.Open(group.Id, group.SitesIdle);
             await session.LoadAsync(cancellationToken).ConfigureAwait(false);
             if (session.Stored is { } stored && Belongs(connection, stored))
             {
@@ -115,7 +109,7 @@ internal sealed class LiveConnections : IChangeListener, IDisposable
     /// <summary>Whether a connection's session still is there, and is the one that a request has just found.</summary>
     public async Task<bool> IsSameAsync(LiveConnection connection, LiveSubject subject)
     {
-        if (connection.Group is { } group && group.Id != subject.Id)
+        if (connection.Group is { } group && group.Key != subject.Key)
         {
             // It may have another id.
             await LookAsync(group).ConfigureAwait(false);
@@ -123,7 +117,7 @@ internal sealed class LiveConnections : IChangeListener, IDisposable
 
         lock (_lock)
         {
-            return connection.Group is { } now && now.Id == subject.Id && subject.CreatedAt is { } createdAt && connection.Belongs(createdAt, subject.UserId);
+            return connection.Group is { } now && now.Key == subject.Key && subject.CreatedAt is { } createdAt && connection.Belongs(createdAt, subject.UserId);
         }
     }
 
@@ -212,7 +206,7 @@ internal sealed class LiveConnections : IChangeListener, IDisposable
         SessionSight sight;
         try
         {
-            sight = await _hash.LookAsync(group.Id).ConfigureAwait(false);
+            sight = await group.Store.Hash.LookAsync(group.Id).ConfigureAwait(false);
         }
         catch (Exception exception)
         {
@@ -305,12 +299,12 @@ internal sealed class LiveConnections : IChangeListener, IDisposable
     {
         try
         {
-            switch (await _hash.SlideAsync(group.Key, group.SitesIdle, _addOns.HeartbeatInterval).ConfigureAwait(false))
+            switch (await group.Store.Hash.SlideAsync(group.Key, group.SitesIdle, _addOns.HeartbeatInterval).ConfigureAwait(false))
             {
                 case SlideReply.Missing:
                     await LookAsync(group).ConfigureAwait(false);
                     break;
-                case SlideReply.SlidAndHeartbeatDue when (await _hash.ReadAsync(group.Key).ConfigureAwait(false)).Session is { } stored:
+                case SlideReply.SlidAndHeartbeatDue when (await group.Store.Hash.ReadAsync(group.Key).ConfigureAwait(false)).Session is { } stored:
                     _addOns.HeartbeatDue(new SessionBeat(group.Id, _timeouts.Now, stored, _timeouts.IdleOf(stored, group.SitesIdle), client.Address, client.UserAgent));
                     break;
             }
@@ -346,12 +340,12 @@ internal sealed class LiveConnections : IChangeListener, IDisposable
         }
     }
 
-    private void Join(LiveConnection connection, Guid id, TimeSpan idle)
+    private void Join(LiveConnection connection, RedisSessionStore store, Guid id, TimeSpan idle)
     {
-        var key = _keys.Session(id);
+        var key = store.Keys.Session(id);
         if (!_groups.TryGetValue(key, out var group))
         {
-            _groups.Add(key, group = new LiveGroup(id, key, idle));
+            _groups.Add(key, group = new LiveGroup(store, id, idle));
         }
 
         group.Connections.Add(connection);
@@ -360,9 +354,9 @@ internal sealed class LiveConnections : IChangeListener, IDisposable
 
     private void Move(LiveConnection connection, Guid id)
     {
-        var idle = connection.Group!.SitesIdle;
+        var (store, idle) = (connection.Group!.Store, connection.Group.SitesIdle);
         Forsake(connection);
-        Join(connection, id, idle);
+        Join(connection, store, id, idle);
     }
 
     private void Part(LiveConnection connection)

@@ -1,13 +1,18 @@
+using RedisSessions.Sessions;
+
 namespace RedisSessions.Live;
 
 /// <summary>The live connections of one session under one id, on this server. The registry's lock guards what may change, but for the time.</summary>
-internal sealed class LiveGroup(Guid id, string key, TimeSpan idle)
+internal sealed class LiveGroup(RedisSessionStore store, Guid id, TimeSpan idle)
 {
     private long _nextSlide;
 
+    /// <summary>Where the session is from.</summary>
+    public RedisSessionStore Store { get; } = store;
+
     public Guid Id { get; } = id;
 
-    public string Key { get; } = key;
+    public string Key { get; } = store.Keys.Session(id);
 
     /// <summary>The site's idle timeout.</summary>
     public TimeSpan SitesIdle { get; } = idle;

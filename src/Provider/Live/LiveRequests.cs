@@ -18,6 +18,8 @@ internal sealed class LiveRequests : SessionAddOn
 
     public override bool NeedsEndpointTurn => true;
 
+    public override bool KnowsTenants => true;
+
     public override bool NeedsSessionAt(Endpoint endpoint) =>
         endpoint.Metadata.GetMetadata<HubMetadata>() is not null || endpoint.Metadata.GetMetadata<LiveEndpointMetadata>() is not null;
 

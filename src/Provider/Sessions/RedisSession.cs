@@ -148,6 +148,9 @@ internal sealed partial class RedisSession : ISession, IBeforeAgain
     /// <summary>How many bytes names in UTF-8 and values have together.</summary>
     public long FieldBytes => _content.Bytes;
 
+    /// <summary>Where it is from: the site's store, or a tenant's.</summary>
+    public RedisSessionStore Store => _store;
+
     /// <summary>The idle timeout of sessions that have none of their own.</summary>
     public TimeSpan SitesIdleTimeout => _idleTimeout;
 

@@ -52,6 +52,7 @@ public abstract class AclTests(RedisServer server) : AnalyticsTest(server)
             context.Session.SetString("user", "ada");
             await context.Session.RegenerateIdAsync();
         });
+        app.MapGet("/wait", async (HttpContext context) => await Task.Delay(Timeout.Infinite, context.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing)).CloseWithSession();
         app.MapGet("/timeout", (HttpContext context) => context.Session.SetIdleTimeout(TimeSpan.FromMinutes(7)));
         app.MapGet("/take-turns", (HttpContext context) => context.Session.SetString("turn", "taken")).RequireExclusiveSession(lease: TimeSpan.FromMilliseconds(100));
         app.MapGet("/remove/{key}", (HttpContext context, string key) => context.Session.Remove(key));
@@ -118,6 +119,23 @@ public abstract class AclTests(RedisServer server) : AnalyticsTest(server)
         await browser.GetAsync("/set/a/1");
         Assert.All(await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => browser.TryAsync("/take-turns"))), page => Assert.Equal(HttpStatusCode.OK, page.Status));
         Assert.Equal("a,turn", await browser.GetAsync("/keys"));
+        NothingWentWrong(site);
+        await NothingWasRefusedAsync();
+    }
+
+    [Fact]
+    public async Task Live_connections()
+    {
+        var site = await StartAsUserAsync(await CreateUserAsync("live connections"), builder => builder.AddLiveConnections());
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/a/1");
+        using var live = new InstrumentReader(site.Services, "redis_sessions.live.connections");
+        var waiting = browser.TryAsync("/wait");
+        await Eventually.TrueAsync(() => live.Read("request") == 1, what: "the connection is open");
+        await browser.GetAsync("/sign-in");
+        await browser.GetAsync("/get/user");
+        await site.Sessions.DestroyAsync(await browser.GetAsync("/id"));
+        await waiting;
         NothingWentWrong(site);
         await NothingWasRefusedAsync();
     }

@@ -15,17 +15,19 @@ public sealed class CircuitTests(SampleInChromium sample, LocalRedis redis) : In
     private readonly ConcurrentQueue<Recorder.Connection> _connections = new();
     private LiveSite _here = null!;
     private LiveSite _there = null!;
+    private RedisProxy _proxy = null!;
 
     public async ValueTask InitializeAsync()
     {
         redis.SkipIfMissing();
-        (_here, _there) = (await StartAsync(), await StartAsync());
+        _proxy = new RedisProxy(redis.Address);
+        (_here, _there) = (await StartAsync(redis.Address), await StartAsync(_proxy.Address));
     }
 
-    private async Task<LiveSite> StartAsync()
+    private async Task<LiveSite> StartAsync(string address)
     {
         var site = await LiveSite.StartAsync(
-            redis.Address + RedisServer.Patient,
+            address + RedisServer.Patient,
             _fleet,
             services: services =>
             {
@@ -126,6 +128,11 @@ public sealed class CircuitTests(SampleInChromium sample, LocalRedis redis) : In
         for (var i = 0; i < tries; i++)
         {
             var (page, id) = await OpenAsync();
+            if (i % 2 == 1)
+            {
+                _proxy.Cut();
+            }
+
             var watch = Stopwatch.StartNew();
             Assert.Equal(RevokeResult.Revoked, await _here.Services.GetRequiredService<IUserSessions>().RevokeAsync("ada", id));
             await _connections.Last().Aborted.WaitAsync(limit);
@@ -179,5 +186,6 @@ public sealed class CircuitTests(SampleInChromium sample, LocalRedis redis) : In
         await base.DisposeAsync();
         await _here.DisposeAsync();
         await _there.DisposeAsync();
+        _proxy.Dispose();
     }
 }

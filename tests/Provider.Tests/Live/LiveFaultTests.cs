@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net.WebSockets;
 using Microsoft.AspNetCore.Http.Connections;
 using Microsoft.AspNetCore.SignalR.Client;
+using RedisSessions.Redis;
 
 namespace RedisSessions.Tests.Live;
 
@@ -126,6 +127,8 @@ public sealed class LiveFaultTests : OwnRedisTest
             var id = await browser.GetAsync("/login/ada");
             await using var client = await there.ConnectAsync(browser);
             await client.SayAsync("hello");
+            var feed = there.Services.GetRequiredService<RedisFeed>();
+            var epoch = feed.Epoch;
             if (i % 2 == 1)
             {
                 proxy.Cut();
@@ -135,10 +138,35 @@ public sealed class LiveFaultTests : OwnRedisTest
             Assert.Equal(RevokeResult.Revoked, await here.Services.GetRequiredService<IUserSessions>().RevokeAsync("ada", id));
             await client.Closed.WaitAsync(limit);
             times.Add(watch.Elapsed.TotalMilliseconds);
+            await there.HearsAsync();
+            Assert.Equal(i % 2 == 1, feed.Epoch != epoch);
         }
 
         times.Sort();
         TestContext.Current.TestOutputHelper!.WriteLine($"{tries} hubs closed; median {times[tries / 2]:F0} ms, slowest {times[^1]:F0} ms");
+    }
+
+    [Fact]
+    public async Task A_tenants_connections_belong_to_the_tenants_session()
+    {
+        var redis = await RedisAsync();
+        var tenant = new SessionTenant("acme");
+        var site = Keep(await LiveSite.StartAsync(
+            redis.Address + RedisServer.Patient, Fleet, options: options => options.TenantOf = context => context.Request.Cookies.ContainsKey("acme") ? tenant : null, withUsers: false));
+        await site.HearsAsync();
+        var browser = site.NewBrowser();
+        browser.SetCookie("acme", "1");
+        await browser.GetAsync("/set/a/1");
+        var id = await browser.GetAsync("/id");
+        await using var client = await site.ConnectAsync(browser);
+        Assert.Equal("1", await client.ReadAsync("a"));
+        Assert.False(await site.Site.Sessions.DestroyAsync(id));
+        Assert.True(await client.WriteAsync("a", "2"));
+        Assert.Equal("2", await browser.GetAsync("/get/a"));
+        await browser.GetAsync("/regenerate");
+        Assert.Equal("2", await client.ReadAsync("a"));
+        await browser.GetAsync("/destroy");
+        await client.Closed.WaitAsync(Bound);
     }
 
     [Fact]

@@ -35,7 +35,8 @@ internal sealed class LiveSite(KestrelSite site, Uri address) : IAsyncDisposable
         Action<RedisSessionBuilder>? addOns = null,
         Action<WebApplication>? map = null,
         Action<WebApplication>? behindSession = null,
-        Action<RedisSessionOptions>? options = null)
+        Action<RedisSessionOptions>? options = null,
+        bool withUsers = true)
     {
         Uri? address = null;
         var (polls, posts) = (new StrongBox<int>(), new StrongBox<int>());
@@ -74,7 +75,8 @@ internal sealed class LiveSite(KestrelSite site, Uri address) : IAsyncDisposable
             },
             builder =>
             {
-                builder.AddUserIndex().AddLiveConnections(live);
+                _ = withUsers ? builder.AddUserIndex() : builder;
+                builder.AddLiveConnections(live);
                 addOns?.Invoke(builder);
             },
             options);
