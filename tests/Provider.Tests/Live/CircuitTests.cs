@@ -99,7 +99,7 @@ public sealed class CircuitTests(SampleInChromium sample, LocalRedis redis) : In
     }
 
     [Fact]
-    public async Task A_circuit_whose_session_ended_while_its_browser_was_away_is_not_given_back()
+    public async Task A_circuit_whose_session_ended_while_its_browser_was_away_is_not_given_back_to_the_next_session()
     {
         var (page, id) = await OpenAsync();
         var mayConnect = new TaskCompletionSource();
@@ -112,6 +112,11 @@ public sealed class CircuitTests(SampleInChromium sample, LocalRedis redis) : In
         Assert.True(await _here.Site.Sessions.DestroyAsync(id));
         using var open = new InstrumentReader(_there.Services, "redis_sessions.live.connections");
         await Eventually.TrueAsync(() => open.Read("circuit") == 0, what: "the circuit is over");
+
+        // Under the same id, and another's.
+        var other = await Sample.OpenAsync("/set/b/1", page.Context);
+        await other.GotoAsync("/id");
+        Assert.Equal(id, await TextAsync(other, "body"));
         mayConnect.SetResult();
         await ShowsAsync(page, "#rendered", "none");
         await ShowsAsync(page, "#count", "0");
