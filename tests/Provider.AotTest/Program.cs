@@ -119,9 +119,9 @@ foreach (var (path, expected) in steps)
 }
 
 // The session was revoked.
-for (var message = ""; hub!.State == WebSocketState.Open; message = await HearAsync(hub))
+while (hub!.State == WebSocketState.Open)
 {
-    Console.WriteLine($"The hub says {message}");
+    await HearAsync(hub);
 }
 
 hub.Dispose();
