@@ -99,6 +99,9 @@ public sealed class RedisSessionOptions
     /// </summary>
     public bool RequireFieldExpiry { get; set; }
 
+    /// <summary>What is to be on replicas before its caller goes on. Off by default.</summary>
+    public WaitForReplicasOptions WaitForReplicas { get; } = new();
+
     /// <summary>This server's copies of sessions.</summary>
     public LocalCacheOptions LocalCache { get; } = new();
 

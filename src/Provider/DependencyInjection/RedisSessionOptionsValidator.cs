@@ -79,8 +79,30 @@ internal sealed class RedisSessionOptionsValidator(IServiceProviderIsKeyedServic
             errors.Add("RedisSessionOptions.LocalCache.MaxLag is out of range. Write a time span from 50 milliseconds to 1 minute, for example TimeSpan.FromMilliseconds(500).");
         }
 
+        ValidateReplicas(options, "Commits", options.WaitForReplicas.Commits, errors);
+        ValidateReplicas(options, "SignIns", options.WaitForReplicas.SignIns, errors);
+        ValidateReplicas(options, "Revocations", options.WaitForReplicas.Revocations, errors);
         ValidateConnection(options, errors);
         return errors.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(errors);
+    }
+
+    private static void ValidateReplicas(RedisSessionOptions options, string kind, ReplicaWaitOptions wait, List<string> errors)
+    {
+        var name = $"RedisSessionOptions.WaitForReplicas.{kind}";
+        if (wait.Replicas is < 0 or > 100)
+        {
+            errors.Add($"{name}.Replicas is out of range. Write a number of replicas from 1 to 100, or 0 to wait for none.");
+        }
+
+        if (wait.Timeout < TimeSpan.FromMilliseconds(1) || wait.Timeout > ReplicaWaitOptions.Longest)
+        {
+            errors.Add($"{name}.Timeout is out of range. Write a time span from 1 millisecond to 30 seconds, for example TimeSpan.FromMilliseconds(500).");
+        }
+
+        if (wait.IsOn && (options.ConnectionMultiplexerFactory is not null || (options.Configuration is null && options.ConfigurationOptions is null)))
+        {
+            errors.Add($"{name} is on, which needs a connection of its own, and only one that this library makes can be made twice. Write AddRedisSession(\"host:port\"), ConnectionName or ConfigurationOptions in place of a connection of yours.");
+        }
     }
 
     private void ValidateConnection(RedisSessionOptions options, List<string> errors)

@@ -80,7 +80,10 @@ public static class RedisSessionServiceCollectionExtensions
         services.TryAddSingleton<SessionMetrics>();
         services.TryAddSingleton<SessionTurns>();
         services.TryAddSingleton<SessionAddOns>();
+        services.TryAddSingleton<ReplicationState>();
+        services.TryAddSingleton<Durability>();
         services.AddHostedService<ConnectAtStart>();
+        services.AddHostedService(static provider => provider.GetRequiredService<Durability>());
         services.AddHostedService<RequireAtStart>();
         services.AddHostedService<HeardChanges>();
         services.TryAddSingleton<SessionTenants>();
@@ -108,6 +111,9 @@ public static class RedisSessionServiceCollectionExtensions
                 options.EndReasonRetention = section.GetValue(nameof(RedisSessionOptions.EndReasonRetention), options.EndReasonRetention);
                 options.CommitFailure = section.GetValue(nameof(RedisSessionOptions.CommitFailure), options.CommitFailure);
                 options.WaitForFailover = section.GetValue(nameof(RedisSessionOptions.WaitForFailover), options.WaitForFailover);
+                Bind(section.GetSection("WaitForReplicas:Commits"), options.WaitForReplicas.Commits);
+                Bind(section.GetSection("WaitForReplicas:SignIns"), options.WaitForReplicas.SignIns);
+                Bind(section.GetSection("WaitForReplicas:Revocations"), options.WaitForReplicas.Revocations);
                 options.RequireFieldExpiry = section.GetValue(nameof(RedisSessionOptions.RequireFieldExpiry), options.RequireFieldExpiry);
                 options.PreloadSession = section.GetValue(nameof(RedisSessionOptions.PreloadSession), options.PreloadSession);
                 options.UseDedicatedThreads = section.GetValue(nameof(RedisSessionOptions.UseDedicatedThreads), options.UseDedicatedThreads);
@@ -121,6 +127,13 @@ public static class RedisSessionServiceCollectionExtensions
                 options.Exclusive.Lease = exclusive.GetValue(nameof(ExclusiveSessionOptions.Lease), options.Exclusive.Lease);
             }
         }
+    }
+
+    private static void Bind(IConfigurationSection section, ReplicaWaitOptions wait)
+    {
+        wait.Replicas = section.GetValue(nameof(ReplicaWaitOptions.Replicas), wait.Replicas);
+        wait.OnDisk = section.GetValue(nameof(ReplicaWaitOptions.OnDisk), wait.OnDisk);
+        wait.Timeout = section.GetValue(nameof(ReplicaWaitOptions.Timeout), wait.Timeout);
     }
 
     /// <summary>After all that code and configuration say, so that whoever names the connection last has it.</summary>

@@ -212,6 +212,9 @@ internal static partial class Log
     [LoggerMessage(202, LogLevel.Error, "What was told of the end of a live connection's session threw.", EventName = "LiveConnectionCloseFailed")]
     public static partial void LiveConnectionCloseFailed(this ILogger logger, Exception exception);
 
+    [LoggerMessage(146, LogLevel.Warning, "A {Change} was made, but not as many replicas as were asked for had it in time: {Wanted} wanted, {Replicas} known; it is not undone.", EventName = "NotReplicated")]
+    public static partial void NotReplicated(this ILogger logger, string change, int wanted, int replicas, Exception? exception);
+
     [LoggerMessage(133, LogLevel.Warning, "A field of a session holds no value of the type it was read as, and counts as absent; Session:{SessionId}, Field:{Field}, Type:{Type}", EventName = "ValueUnreadable")]
     public static partial void ValueUnreadable(this ILogger logger, Guid sessionId, string field, string type);
 }

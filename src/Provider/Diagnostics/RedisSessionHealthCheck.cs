@@ -12,7 +12,7 @@ namespace RedisSessions.Diagnostics;
 /// writable, a cluster that does not serve all slots. Degraded: slow, sessions could be evicted, or another server cannot read this one's cookies. What makes a crash or a
 /// fail-over lose sessions is said, and is no reason to be unwell: many are content with it.
 /// </summary>
-internal sealed class RedisSessionHealthCheck(RedisConnection connection, SessionKeys keys, KeyRingCheck keyRing) : IHealthCheck
+internal sealed class RedisSessionHealthCheck(RedisConnection connection, SessionKeys keys, KeyRingCheck keyRing, ReplicationState replication) : IHealthCheck
 {
     private const string AllSlots = "16384";
 
@@ -50,6 +50,15 @@ internal sealed class RedisSessionHealthCheck(RedisConnection connection, Sessio
             if (!await keyRing.IsSharedAsync(database).WaitAsync(cancellationToken).ConfigureAwait(false))
             {
                 problems.Add("Another server with this key prefix has other Data Protection keys, so neither reads the other's cookies. Share them, for example with AddRedisSession(...).PersistDataProtectionKeys(), and give both the same SetApplicationName.");
+            }
+
+            if (replication.IsUsed)
+            {
+                data["not_on_replicas"] = replication.NotReachedSince;
+                if (replication.NotReachedSince is > 0 and var changes)
+                {
+                    problems.Add(string.Create(CultureInfo.InvariantCulture, $"The last {changes} changes that were to be on replicas (WaitForReplicas) did not come there in time: replicas are away or slow, or fewer than were asked for."));
+                }
             }
 
             // Everything that changes a session is a script.

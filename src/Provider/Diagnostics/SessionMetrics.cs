@@ -34,6 +34,8 @@ internal sealed class SessionMetrics
         CommitDuration = meter.CreateHistogram("redis_sessions.commit.duration", "s", "From sending a commit until its reply is taken.", advice: Durations);
         TurnWait = meter.CreateHistogram("redis_sessions.exclusive.wait", "s", "From when a request wanted its session for itself until it had it.", advice: Waits);
         TurnTimedOut = meter.CreateCounter<long>("redis_sessions.exclusive.timeouts", "{request}", "Requests that wanted their session for themselves, and did not get it in time.");
+        ReplicaWait = meter.CreateHistogram("redis_sessions.replicas.wait", "s", "From a change that Redis acknowledged until as many replicas as were asked for had it, or the time was over.", advice: Durations);
+        NotReplicated = meter.CreateCounter<long>("redis_sessions.replicas.not_reached", "{change}", "Changes that were made, and that not as many replicas as were asked for had in time.");
         meter.CreateObservableGauge("redis_sessions.local_copy.size", () => copies.Size, "By", "Estimated memory of the local copies.");
         meter.CreateObservableCounter(
             "redis_sessions.network.io",
@@ -53,6 +55,10 @@ internal sealed class SessionMetrics
     {
         HistogramBucketBoundaries = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
     };
+
+    public Histogram<double> ReplicaWait { get; }
+
+    public Counter<long> NotReplicated { get; }
 
     public Histogram<double> TurnWait { get; }
 

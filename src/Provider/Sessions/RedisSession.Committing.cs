@@ -71,11 +71,14 @@ internal sealed partial class RedisSession
         }
 
         _failedCommit = null;
+        var durable = IsSigningIn ? _store.Durability.SignIns : _store.Durability.Commits;
+        var scope = durable is null ? null : await durable.BeginAsync().ConfigureAwait(false);
         var measured = Measured.Begin("commit session", _store.Metrics.CommitDuration, "EVALSHA", _store.Connection);
         Exception? refusal = null;
+        CommitOutcome outcome;
         try
         {
-            var outcome = await CommitAsync(NewDeadline(), cancellationToken).ConfigureAwait(false);
+            outcome = await CommitAsync(NewDeadline(), cancellationToken).ConfigureAwait(false);
             refusal = outcome switch
             {
                 CommitOutcome.TooLarge when IsTenantsLimit => TooLargeForTenant(),
@@ -113,6 +116,28 @@ internal sealed partial class RedisSession
             }
 
             throw failure;
+        }
+
+        if (scope is not null && outcome == CommitOutcome.Done)
+        {
+            await ReachReplicasAsync(durable!, scope).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Whether the next commit makes the session a user's, or another sign-in's.</summary>
+    private bool IsSigningIn => _content.GetMetadata(FieldNames.SignInNumber) is { } number && number != _state.Stored?.GetMetadata(FieldNames.SignInNumber);
+
+    /// <summary>What was changed is changed, and its changes are not kept to be made again; but whoever made them is told where it could be lost yet.</summary>
+    private async Task ReachReplicasAsync(DurableWrites durable, ReplicaWaiter.Scope scope, string? key = null)
+    {
+        try
+        {
+            await durable.EndAsync(scope, key ?? _identity.Key).ConfigureAwait(false);
+        }
+        catch (SessionNotReplicatedException)
+        {
+            AbortUnfinishedResponse();
+            throw;
         }
     }
 
@@ -316,6 +341,8 @@ internal sealed partial class RedisSession
 
         if (_state.Stored is { } stored)
         {
+            var durable = _store.Durability.Commits;
+            var scope = durable is null ? null : await durable.BeginAsync().ConfigureAwait(false);
             var (deadline, ticket) = (NewDeadline(), _store.Copies.Expect(_identity.Key));
             IncrementReply reply;
             try
@@ -333,6 +360,11 @@ internal sealed partial class RedisSession
                 var isKnown = reply.Commit.Replaced == stored.Version && !_content.HasChanges;
                 AcceptCommit(_content.Stored(key, reply.Value, reply.Expires), reply.Commit, ticket, isKnown);
                 await TellFormerStoreAsync(deadline, cancellationToken).ConfigureAwait(false);
+                if (scope is not null)
+                {
+                    await ReachReplicasAsync(durable!, scope).ConfigureAwait(false);
+                }
+
                 return long.Parse(reply.Value, CultureInfo.InvariantCulture);
             }
 

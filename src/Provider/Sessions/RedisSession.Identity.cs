@@ -141,6 +141,19 @@ internal sealed partial class RedisSession
             EnsureCookieIsOurs();
         }
 
+        var durable = _store.Durability.Revocations;
+        var scope = durable is null ? null : await durable.BeginAsync().ConfigureAwait(false);
+        string[] ended = _move is { } moving ? [moving.From.Key, _identity.Key] : [_identity.Key];
+        await EndAllAsync(reason, cancellationToken).ConfigureAwait(false);
+        if (scope is not null)
+        {
+            Array.ForEach(ended, scope.Touch);
+            await durable!.EndAsync(scope).ConfigureAwait(false);
+        }
+    }
+
+    private async Task EndAllAsync(SessionEndReason reason, CancellationToken cancellationToken)
+    {
         if (_move is { } move)
         {
             await EndAsync(move.From, move.Departed, reason, cancellationToken).ConfigureAwait(false);

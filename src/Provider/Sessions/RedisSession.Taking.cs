@@ -52,6 +52,8 @@ internal sealed partial class RedisSession
         var move = _move;
         var (identity, known) = move is null ? (_identity, stored) : (move.From, move.Departed);
         var (from, fence) = (identity.Key, FenceOf(identity));
+        var durable = _store.Durability.Commits;
+        var scope = durable is null ? null : await durable.BeginAsync().ConfigureAwait(false);
         var (deadline, ticket, copy) = (NewDeadline(), _store.Copies.Expect(from), _store.Copies.Find(from, known));
         TakeReply reply;
         try
@@ -73,17 +75,31 @@ internal sealed partial class RedisSession
             _store.Copies.Remove(from);
             _content.Remove(key);
             AwaitResponse();
-            return reply.Value;
+        }
+        else
+        {
+            await TakenAsync(key, stored, reply.Commit, from, ticket, copy, deadline, cancellationToken).ConfigureAwait(false);
         }
 
-        switch (reply.Commit.Outcome)
+        if (scope is not null && reply.Value is not null)
+        {
+            await ReachReplicasAsync(durable!, scope, from).ConfigureAwait(false);
+        }
+
+        return reply.Value;
+    }
+
+    private async Task TakenAsync(
+        string key, SessionSnapshot stored, CommitReply reply, string from, CopyTicket ticket, SessionCopy? copy, IODeadline deadline, CancellationToken cancellationToken)
+    {
+        switch (reply.Outcome)
         {
             case CommitOutcome.Done:
                 var taken = new SessionDelta();
                 taken.Remove(key);
                 var commit = new SessionCommit(taken, SessionSnapshot.Applied(SessionSnapshot.NoVersion, stored.CreatedAt, stored, taken).Fields, stored);
                 _content.Lose(key);
-                AcceptCommit(commit, reply.Commit, ticket, reply.Commit.Replaced == stored.Version, copy);
+                AcceptCommit(commit, reply, ticket, reply.Replaced == stored.Version, copy);
                 await TellFormerStoreAsync(deadline, cancellationToken).ConfigureAwait(false);
                 break;
             case CommitOutcome.Missing:
@@ -96,7 +112,5 @@ internal sealed partial class RedisSession
                 _store.Copies.Remove(from);
                 break;
         }
-
-        return reply.Value;
     }
 }

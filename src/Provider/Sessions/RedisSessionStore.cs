@@ -23,6 +23,7 @@ internal sealed class RedisSessionStore(
     SessionCookie cookie,
     SessionCopies copies,
     FieldExpiry fieldExpiry,
+    Durability durability,
     SessionMetrics metrics,
     SessionTurns turns,
     SessionAddOns addOns,
@@ -46,6 +47,9 @@ internal sealed class RedisSessionStore(
     public SessionCookie Cookie { get; } = cookie;
 
     public SessionCopies Copies { get; } = copies;
+
+    /// <summary>What is to be on replicas.</summary>
+    public Durability Durability { get; } = durability;
 
     public FieldExpiry FieldExpiry { get; } = fieldExpiry;
 

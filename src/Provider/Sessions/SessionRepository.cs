@@ -6,7 +6,7 @@ using RedisSessions.Storage.Scripts;
 namespace RedisSessions.Sessions;
 
 /// <inheritdoc cref="ISessionRepository"/>
-internal sealed class SessionRepository(SessionHash hash, SessionTimeouts timeouts, SessionKeys keys, SessionAddOns addOns) : ISessionRepository
+internal sealed class SessionRepository(SessionHash hash, SessionTimeouts timeouts, SessionKeys keys, SessionAddOns addOns, Durability durability) : ISessionRepository
 {
     public async Task<CreatedSession> CreateAsync(IEnumerable<KeyValuePair<string, byte[]>>? fields, TimeSpan? idleTimeout, CancellationToken cancellationToken)
     {
@@ -110,6 +110,8 @@ internal sealed class SessionRepository(SessionHash hash, SessionTimeouts timeou
     // Add-ons are told whether or not the caller waits.
     private async Task<bool> EndAsync(Guid id)
     {
+        var durable = durability.Revocations;
+        var scope = durable is null ? null : await durable.BeginAsync().ConfigureAwait(false);
         if ((await hash.EndAsync(id, SessionEndReason.Revoked).ConfigureAwait(false)).Ended is not { } ended)
         {
             return false;
@@ -117,6 +119,11 @@ internal sealed class SessionRepository(SessionHash hash, SessionTimeouts timeou
 
         addOns.EndedById(ended);
         addOns.Over(new SessionEnd(ended, SessionEndReason.Revoked));
+        if (scope is not null)
+        {
+            await durable!.EndAsync(scope, keys.Session(id)).ConfigureAwait(false);
+        }
+
         return true;
     }
 

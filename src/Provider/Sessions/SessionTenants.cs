@@ -12,7 +12,7 @@ internal sealed class SessionTenants(IOptions<RedisSessionOptions> options, ISer
     {
         ArgumentNullException.ThrowIfNull(tenant);
         var store = services.GetRequiredService<RedisSessionStore>().Of(tenant);
-        return new SessionRepository(store.Hash, store.Timeouts, store.Keys, store.AddOns);
+        return new SessionRepository(store.Hash, store.Timeouts, store.Keys, store.AddOns, store.Durability);
     }
 
     public Task StartAsync(CancellationToken cancellationToken)

@@ -51,7 +51,7 @@ internal sealed class UserIndex(
     // A hash tag must not be empty, so an id that begins with the closing brace is preceded by a colon, as is one that begins with that.
     public string UserKey(string userId) => userId[0] is '}' or ':' ? $"{keys.Prefix}user:{{:{userId}}}" : $"{keys.Prefix}user:{{{userId}}}";
 
-    private string EveryoneKey => $"{keys.Prefix}users:revoked";
+    public string EveryoneKey => $"{keys.Prefix}users:revoked";
 
     public string ShardKey(int shard) => $"{keys.Prefix}users:{shard}";
 

@@ -156,6 +156,21 @@ public abstract class AclTests(RedisServer server) : AnalyticsTest(server)
     }
 
     [Fact]
+    public async Task Waiting_for_replicas()
+    {
+        // There is none, which is told; but nothing is refused.
+        var site = await StartAsUserAsync(
+            await CreateUserAsync("waiting for replicas"), options: o => (o.WaitForReplicas.Commits.Replicas, o.WaitForReplicas.Commits.Timeout) = (1, TimeSpan.FromMilliseconds(500)));
+        await Eventually.TrueAsync(async () =>
+        {
+            var session = Open(site, NewSecret(), isNew: true);
+            session.Set("a", [1]);
+            return (await Assert.ThrowsAsync<SessionNotReplicatedException>(() => session.CommitAsync())).InnerException is null;
+        });
+        await NothingWasRefusedAsync();
+    }
+
+    [Fact]
     public async Task Notified_copies()
     {
         var site = await StartAsUserAsync(await CreateUserAsync("notified copies"), options: o => o.LocalCache.Mode = LocalCacheMode.Notified);
