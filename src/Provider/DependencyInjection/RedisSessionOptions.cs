@@ -119,7 +119,8 @@ public sealed class RedisSessionOptions
     /// Whether StackExchange.Redis reads and writes on threads of its own rather than on the pool's (its process-wide
     /// switch <c>DedicatedThreads</c>, two threads a Redis node), so that replies arrive even while middleware that reads
     /// the session synchronously occupies the whole pool. It affects every connection made afterwards in this process.
-    /// Default <see langword="false"/>.
+    /// Default <see langword="false"/>: a request alone takes a third longer so, for its commands change threads twice, and only many at once (32 and more
+    /// connections) are served faster, by a tenth to a third over one server, and hardly over a cluster.
     /// </summary>
     public bool UseDedicatedThreads { get; set; }
 
