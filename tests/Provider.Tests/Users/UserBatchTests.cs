@@ -44,6 +44,25 @@ public sealed class UserBatchTests(LocalRedis server) : SignInTest(server)
         Assert.Equal(Enumerable.Range(0, Many / 3).Select(i => i * 3), left);
     }
 
+    [Fact]
+    public async Task A_page_of_sessions_begins_where_the_one_before_ended()
+    {
+        var (site, ids) = (await StartAsync(), new HashSet<string>());
+        for (var i = 0; i < 5; i++)
+        {
+            ids.Add(await site.NewBrowser().GetAsync("/login/ada"));
+        }
+
+        var pages = new List<string[]>();
+        for (var skip = 0; skip < 6; skip += 2)
+        {
+            pages.Add([.. (await Users(site).ListAsync("ada", skip, take: 2)).Select(session => session.Id)]);
+        }
+
+        Assert.Equal([2, 2, 1], pages.Select(page => page.Length));
+        Assert.Equal(ids.Order(), pages.SelectMany(page => page).Order());
+    }
+
     /// <summary>Those that are spared stand in front of the others.</summary>
     [Fact]
     public async Task All_but_one_of_a_users_sessions_are_revoked()

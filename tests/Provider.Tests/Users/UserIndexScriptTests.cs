@@ -146,6 +146,8 @@ public abstract class UserIndexScriptTests(RedisServer server) : ServerTest(serv
             Assert.Equal([Since], ids);
         }
 
+        Assert.Equal((2, SessionEndReason.SignedOut), (UserIndexScripts.TimeOf(Since), UserIndexScripts.ReasonOf(Since)));
+        Assert.Equal((0, SessionEndReason.Revoked), (UserIndexScripts.TimeOf("x"), UserIndexScripts.ReasonOf("x")));
         Assert.Equal(EnterOutcome.Revoked, (await EnterAsync()).Outcome);
         Assert.Equal(Texts(Old), await UsedAsync());
         Assert.Equal(EnterOutcome.Entered, (await EnterAsync(revocation: Since)).Outcome);
