@@ -371,6 +371,7 @@ public sealed class BackChannelLogoutTests(InProcessGarnet server) : AttackTest(
 
     /// <summary>A service that signs in as one user all day fills no memory; whoever is over soonest is not found any more.</summary>
     [Theory]
+    [InlineData(997)]
     [InlineData(998)]
     [InlineData(999)]
     [InlineData(1_000)]
@@ -393,7 +394,7 @@ public sealed class BackChannelLogoutTests(InProcessGarnet server) : AttackTest(
         long[] lengths = [.. (await Task.WhenAll(keys.Select(key => database.SortedSetLengthAsync(key)))).Order()];
 
         // The session's set, which nobody enters, has what it had; the user's has lost what was over, and what was too much.
-        Assert.Equal([1_000, others + 2], lengths);
+        Assert.Equal([Math.Min(1_000, others + 2), others + 2], lengths);
         Assert.Equal(HttpStatusCode.OK, await SendAsync(site, Sign(Claims(clock, sid: "s2"))));
         Assert.Equal("", await late.GetAsync("/whoami"));
     }
