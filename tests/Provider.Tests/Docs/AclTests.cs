@@ -366,7 +366,9 @@ public abstract class AclTests(RedisServer server) : AnalyticsTest(server)
             await watcher.LookAsync(CancellationToken.None);
             return diary.Entries.Any(entry => entry.Session.SessionId == id);
         });
-        Assert.DoesNotContain(site.Log.Ours, entry => entry.Exception is not null);
+
+        // A call that was under way when the clock moved lost its lease, and is made again.
+        Assert.DoesNotContain(site.Log.Ours, entry => entry.Exception is not null and not OperationCanceledException);
         await site.DisposeAsync();
         await NothingWasRefusedAsync();
     }
