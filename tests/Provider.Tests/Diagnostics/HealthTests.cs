@@ -8,7 +8,7 @@ public sealed class HealthTests(InProcessGarnet garnet, LocalCluster cluster)
     private static ServiceProvider StartApplication(string redis)
     {
         var services = new ServiceCollection().AddLogging();
-        services.AddRedisSession(redis);
+        services.AddRedisSession(redis, o => o.KeyPrefix = new Fleet().Prefix);
         services.AddHealthChecks().AddRedisSession();
         return services.BuildServiceProvider();
     }

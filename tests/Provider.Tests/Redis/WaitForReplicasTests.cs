@@ -242,7 +242,7 @@ public sealed class WaitForReplicasTests : OwnRedisTest
     public async Task More_replicas_than_there_are_is_told_as_what_it_is()
     {
         var (master, _) = await StartAsync();
-        var site = await SiteAsync(master.Address, wait => wait.Commits.Replicas = 2);
+        var site = await SiteAsync(master.Address, wait => (wait.Commits.Replicas, wait.Commits.Timeout) = (2, TimeSpan.FromSeconds(3)));
         Assert.Equal("1 of 2", await site.NewBrowser().GetAsync("/commit"));
     }
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 
 namespace RedisSessions.Tests.Sample;
@@ -25,8 +26,8 @@ public sealed class AspireSampleTests(ContainerRedis server)
         using var host = Start(Path.Combine(Folder, "bin", "tests", "RedisSessions.AspireSample"), []);
         try
         {
-            using var http = new HttpClient(new SocketsHttpHandler { CookieContainer = new CookieContainer(), PooledConnectionLifetime = TimeSpan.Zero }) { BaseAddress = Address };
-            var visits = 0;
+            using var http = new HttpClient(new SocketsHttpHandler { CookieContainer = new CookieContainer(), PooledConnectionLifetime = TimeSpan.Zero }) { BaseAddress = Address, Timeout = TimeSpan.FromSeconds(10) };
+            var (visits, givenUp) = (0, 0);
             var replicas = new HashSet<string>();
             await Eventually.TrueAsync(
                 async () =>
@@ -34,12 +35,15 @@ public sealed class AspireSampleTests(ContainerRedis server)
                     Assert.False(host.HasExited, "The application host ended.");
                     if (await TryGetAsync(http) is not { } page)
                     {
+                        givenUp++;
                         return false;
                     }
 
-                    // visit 1, served by process 2
+                    // visit 1, served by process 2; one that was given up may have counted.
                     var words = page.Split(' ');
-                    Assert.Equal($"{++visits},", words[1]);
+                    var visit = int.Parse(words[1].TrimEnd(','), CultureInfo.InvariantCulture);
+                    Assert.InRange(visit, visits + 1, visits + givenUp + 1);
+                    (visits, givenUp) = (visit, 0);
                     replicas.Add(words[^1]);
                     return replicas.Count == 2 && visits >= 10;
                 },
@@ -60,7 +64,7 @@ public sealed class AspireSampleTests(ContainerRedis server)
         {
             return await http.GetStringAsync("");
         }
-        catch (HttpRequestException)
+        catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException)
         {
             // Nobody listens yet, or no replica is ready.
             return null;

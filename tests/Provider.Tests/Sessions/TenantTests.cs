@@ -206,7 +206,6 @@ public sealed class TenantMistakeTests(InProcessGarnet server) : ServerTest(serv
         { "Users", builder => builder.AddUserIndex() },
         { "Analytics", builder => builder.AddAnalytics() },
         { "Lifecycle", builder => builder.AddLifecycle<Nothing>() },
-        { "Live", builder => builder.AddLiveConnections() },
         { "Migration", builder => builder.AddMicrosoftSessionMigration("old:") },
     };
 
