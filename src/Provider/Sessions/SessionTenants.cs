@@ -31,7 +31,7 @@ internal sealed class SessionTenants(IOptions<RedisSessionOptions> options, ISer
         return forAll.Count == 0
             ? Task.CompletedTask
             : throw new InvalidOperationException(
-                $"RedisSessionOptions.TenantOf is set, and what is registered of {string.Join(", ", forAll)} does not know tenants: it would mix their sessions. Write no AddUserIndex, AddAnalytics, AddLifecycle, AddLiveConnections and AddMicrosoftSessionMigration with it, or host each tenant in an application of its own, with its own KeyPrefix (docs/tenants.md).");
+                $"RedisSessionOptions.TenantOf is set, and what is registered of {string.Join(", ", forAll)} does not know tenants: it would mix their sessions. Write no AddUserIndex, AddAnalytics, AddLifecycle and AddMicrosoftSessionMigration with it, or host each tenant in an application of its own, with its own KeyPrefix (docs/tenants.md).");
     }
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
