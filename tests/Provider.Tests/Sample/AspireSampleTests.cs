@@ -22,8 +22,8 @@ public sealed class AspireSampleTests(ContainerRedis server)
     {
         server.SkipIfMissing();
         Assert.SkipWhen(Engine is null && !RedisServer.OnCI, "There is neither docker nor podman on PATH, which Aspire starts containers with.");
-        await RunAsync("dotnet", ["build", Folder, "-v", "quiet", "-o", Path.Combine(Folder, "bin", "tests")]);
-        using var host = Start(Path.Combine(Folder, "bin", "tests", "RedisSessions.AspireSample"), []);
+        await RunAsync("dotnet", ["build", Folder, "-c", "Debug", "-v", "quiet"]);
+        using var host = Start(Path.Combine(Folder, "bin", "Debug", "net10.0", "RedisSessions.AspireSample"), []);
         try
         {
             using var http = new HttpClient(new SocketsHttpHandler { CookieContainer = new CookieContainer(), PooledConnectionLifetime = TimeSpan.Zero }) { BaseAddress = Address, Timeout = TimeSpan.FromSeconds(10) };
