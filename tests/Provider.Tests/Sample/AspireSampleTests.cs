@@ -54,7 +54,15 @@ public sealed class AspireSampleTests(ContainerRedis server)
         {
             // As Ctrl+C: it takes its container away.
             await RunAsync("kill", ["-INT", $"{host.Id}"]);
-            await host.WaitForExitAsync();
+            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+            try
+            {
+                await host.WaitForExitAsync(patience.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                host.Kill(entireProcessTree: true);
+            }
         }
     }
 
