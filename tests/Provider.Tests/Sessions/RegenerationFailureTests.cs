@@ -126,8 +126,9 @@ public abstract class RegenerationFailureTests(RedisServer server) : ServerTest(
                 await browser.TryAsync(path);
                 proxy.BeforeCommand = null;
                 await Eventually.TrueAsync(async () => await onlooker.GetAsync("/get/here") == "1", what: "Redis is back");
-                var cart = await browser.GetAsync("/get/cart");
-                Assert.True(cart == "tea", $"{path} lost the session when command {step} failed.");
+
+                // It may be away for another moment, on another connection; what is lost never comes back.
+                await Eventually.TrueAsync(async () => await browser.GetAsync("/get/cart") == "tea", what: $"{path} left its session when command {step} failed");
             }
         }
     }
