@@ -13,7 +13,7 @@ namespace RedisSessions.Tests.Redis;
 [Collection(Alone.Name)]
 public sealed class WaitForReplicasTests : OwnRedisTest
 {
-    private static readonly TimeSpan Timeout = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(2);
 
     private async Task<(RedisProcess Master, RedisProcess Replica)> StartAsync()
     {
