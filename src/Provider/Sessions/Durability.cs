@@ -67,7 +67,11 @@ internal sealed class Durability : IHostedService, IDisposable, IAsyncDisposable
 internal sealed class DurableWrites(ReplicaWaiter waiter, string what, SessionMetrics metrics, ReplicationState state, ILogger logger)
 {
     /// <summary>To be called before the first of them is sent.</summary>
-    public ValueTask<ReplicaWaiter.Scope> BeginAsync() => waiter.BeginAsync();
+    /// <param name="writes">Null where nobody waits.</param>
+    /// <returns>Null where nobody waits.</returns>
+    public static ValueTask<DurableChange?> BeginAsync(DurableWrites? writes) => writes is null ? default : writes.BeginAsync();
+
+    private async ValueTask<DurableChange?> BeginAsync() => new(this, await waiter.BeginAsync().ConfigureAwait(false));
 
     /// <summary>Waits until replicas have what was changed.</summary>
     /// <exception cref="SessionNotReplicatedException">They do not have it in time.</exception>
@@ -89,11 +93,22 @@ internal sealed class DurableWrites(ReplicaWaiter waiter, string what, SessionMe
         logger.NotReplicated(what, waiter.Replicas, answer.Replicas, answer.Failure);
         throw exception;
     }
+}
 
-    /// <summary>As <see cref="EndAsync(ReplicaWaiter.Scope)"/>, of one key.</summary>
-    public Task EndAsync(ReplicaWaiter.Scope scope, string key)
+/// <summary>What is being changed, and waited for.</summary>
+internal sealed class DurableChange(DurableWrites writes, ReplicaWaiter.Scope scope)
+{
+    /// <summary>A key of this name was changed.</summary>
+    public void Touch(string key) => scope.Touch(key);
+
+    /// <summary>Waits until replicas have what was changed.</summary>
+    /// <exception cref="SessionNotReplicatedException">They do not have it in time.</exception>
+    public Task EndAsync() => writes.EndAsync(scope);
+
+    /// <summary>As <see cref="EndAsync()"/>, of one key more.</summary>
+    public Task EndAsync(string key)
     {
-        scope.Touch(key);
-        return EndAsync(scope);
+        Touch(key);
+        return EndAsync();
     }
 }

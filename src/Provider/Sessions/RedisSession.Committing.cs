@@ -71,8 +71,7 @@ internal sealed partial class RedisSession
         }
 
         _failedCommit = null;
-        var durable = IsSigningIn ? _store.Durability.SignIns : _store.Durability.Commits;
-        var scope = durable is null ? null : await durable.BeginAsync().ConfigureAwait(false);
+        var durable = await DurableWrites.BeginAsync(IsSigningIn ? _store.Durability.SignIns : _store.Durability.Commits).ConfigureAwait(false);
         var measured = Measured.Begin("commit session", _store.Metrics.CommitDuration, "EVALSHA", _store.Connection);
         Exception? refusal = null;
         CommitOutcome outcome;
@@ -118,9 +117,9 @@ internal sealed partial class RedisSession
             throw failure;
         }
 
-        if (scope is not null && outcome == CommitOutcome.Done)
+        if (durable is not null && outcome == CommitOutcome.Done)
         {
-            await ReachReplicasAsync(durable!, scope).ConfigureAwait(false);
+            await ReachReplicasAsync(durable, _identity.Key).ConfigureAwait(false);
         }
     }
 
@@ -128,11 +127,11 @@ internal sealed partial class RedisSession
     private bool IsSigningIn => _content.GetMetadata(FieldNames.SignInNumber) is { } number && number != _state.Stored?.GetMetadata(FieldNames.SignInNumber);
 
     /// <summary>What was changed is changed, and its changes are not kept to be made again; but whoever made them is told where it could be lost yet.</summary>
-    private async Task ReachReplicasAsync(DurableWrites durable, ReplicaWaiter.Scope scope, string? key = null)
+    private async Task ReachReplicasAsync(DurableChange durable, string key)
     {
         try
         {
-            await durable.EndAsync(scope, key ?? _identity.Key).ConfigureAwait(false);
+            await durable.EndAsync(key).ConfigureAwait(false);
         }
         catch (SessionNotReplicatedException)
         {
@@ -341,8 +340,7 @@ internal sealed partial class RedisSession
 
         if (_state.Stored is { } stored)
         {
-            var durable = _store.Durability.Commits;
-            var scope = durable is null ? null : await durable.BeginAsync().ConfigureAwait(false);
+            var durable = await DurableWrites.BeginAsync(_store.Durability.Commits).ConfigureAwait(false);
             var (deadline, ticket) = (NewDeadline(), _store.Copies.Expect(_identity.Key));
             IncrementReply reply;
             try
@@ -360,9 +358,9 @@ internal sealed partial class RedisSession
                 var isKnown = reply.Commit.Replaced == stored.Version && !_content.HasChanges;
                 AcceptCommit(_content.Stored(key, reply.Value, reply.Expires), reply.Commit, ticket, isKnown);
                 await TellFormerStoreAsync(deadline, cancellationToken).ConfigureAwait(false);
-                if (scope is not null)
+                if (durable is not null)
                 {
-                    await ReachReplicasAsync(durable!, scope).ConfigureAwait(false);
+                    await ReachReplicasAsync(durable, _identity.Key).ConfigureAwait(false);
                 }
 
                 return long.Parse(reply.Value, CultureInfo.InvariantCulture);

@@ -141,14 +141,13 @@ internal sealed partial class RedisSession
             EnsureCookieIsOurs();
         }
 
-        var durable = _store.Durability.Revocations;
-        var scope = durable is null ? null : await durable.BeginAsync().ConfigureAwait(false);
+        var durable = await DurableWrites.BeginAsync(_store.Durability.Revocations).ConfigureAwait(false);
         string[] ended = _move is { } moving ? [moving.From.Key, _identity.Key] : [_identity.Key];
         await EndAllAsync(reason, cancellationToken).ConfigureAwait(false);
-        if (scope is not null)
+        if (durable is not null)
         {
-            Array.ForEach(ended, scope.Touch);
-            await durable!.EndAsync(scope).ConfigureAwait(false);
+            Array.ForEach(ended, durable.Touch);
+            await durable.EndAsync().ConfigureAwait(false);
         }
     }
 

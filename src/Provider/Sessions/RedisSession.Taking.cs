@@ -52,8 +52,7 @@ internal sealed partial class RedisSession
         var move = _move;
         var (identity, known) = move is null ? (_identity, stored) : (move.From, move.Departed);
         var (from, fence) = (identity.Key, FenceOf(identity));
-        var durable = _store.Durability.Commits;
-        var scope = durable is null ? null : await durable.BeginAsync().ConfigureAwait(false);
+        var durable = await DurableWrites.BeginAsync(_store.Durability.Commits).ConfigureAwait(false);
         var (deadline, ticket, copy) = (NewDeadline(), _store.Copies.Expect(from), _store.Copies.Find(from, known));
         TakeReply reply;
         try
@@ -81,9 +80,9 @@ internal sealed partial class RedisSession
             await TakenAsync(key, stored, reply.Commit, from, ticket, copy, deadline, cancellationToken).ConfigureAwait(false);
         }
 
-        if (scope is not null && reply.Value is not null)
+        if (durable is not null && reply.Value is not null)
         {
-            await ReachReplicasAsync(durable!, scope, from).ConfigureAwait(false);
+            await ReachReplicasAsync(durable, from).ConfigureAwait(false);
         }
 
         return reply.Value;

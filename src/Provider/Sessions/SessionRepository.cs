@@ -110,8 +110,7 @@ internal sealed class SessionRepository(SessionHash hash, SessionTimeouts timeou
     // Add-ons are told whether or not the caller waits.
     private async Task<bool> EndAsync(Guid id)
     {
-        var durable = durability.Revocations;
-        var scope = durable is null ? null : await durable.BeginAsync().ConfigureAwait(false);
+        var durable = await DurableWrites.BeginAsync(durability.Revocations).ConfigureAwait(false);
         if ((await hash.EndAsync(id, SessionEndReason.Revoked).ConfigureAwait(false)).Ended is not { } ended)
         {
             return false;
@@ -119,9 +118,9 @@ internal sealed class SessionRepository(SessionHash hash, SessionTimeouts timeou
 
         addOns.EndedById(ended);
         addOns.Over(new SessionEnd(ended, SessionEndReason.Revoked));
-        if (scope is not null)
+        if (durable is not null)
         {
-            await durable!.EndAsync(scope, keys.Session(id)).ConfigureAwait(false);
+            await durable.EndAsync(keys.Session(id)).ConfigureAwait(false);
         }
 
         return true;

@@ -176,41 +176,38 @@ internal sealed class UserSessions(
             return RevokeResult.NotFound;
         }
 
-        var scope = await BeginAsync().ConfigureAwait(false);
+        var durable = await DurableWrites.BeginAsync(durability.Revocations).ConfigureAwait(false);
         var result = await index.EndAsync(userId, id.ToString(), revocation).WaitAsync(cancellationToken).ConfigureAwait(false);
-        if (scope is not null && result == RevokeResult.Revoked)
+        if (durable is not null && result == RevokeResult.Revoked)
         {
-            scope.Touch(index.SessionKey(id.ToString()));
-            await durability.Revocations!.EndAsync(scope, index.UserKey(userId)).WaitAsync(cancellationToken).ConfigureAwait(false);
+            durable.Touch(index.SessionKey(id.ToString()));
+            await durable.EndAsync(index.UserKey(userId)).WaitAsync(cancellationToken).ConfigureAwait(false);
         }
 
         return result;
     }
 
-    /// <summary>Null where nobody waits for replicas.</summary>
-    private async ValueTask<ReplicaWaiter.Scope?> BeginAsync() => durability.Revocations is { } durable ? await durable.BeginAsync().ConfigureAwait(false) : null;
-
     public async Task<long> RevokeAllAsync(string userId, string? exceptSessionId, SessionRevocation? revocation, CancellationToken cancellationToken)
     {
         userId = Checked(userId);
-        var scope = await BeginAsync().ConfigureAwait(false);
-        var revoked = await RevokeAllAsync(userId, exceptSessionId, revocation, scope, cancellationToken).ConfigureAwait(false);
-        if (scope is not null)
+        var durable = await DurableWrites.BeginAsync(durability.Revocations).ConfigureAwait(false);
+        var revoked = await RevokeAllAsync(userId, exceptSessionId, revocation, durable, cancellationToken).ConfigureAwait(false);
+        if (durable is not null)
         {
-            await durability.Revocations!.EndAsync(scope).WaitAsync(cancellationToken).ConfigureAwait(false);
+            await durable.EndAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
         }
 
         return revoked;
     }
 
-    private async Task<long> RevokeAllAsync(string userId, string? exceptSessionId, SessionRevocation? revocation, ReplicaWaiter.Scope? scope, CancellationToken cancellationToken)
+    private async Task<long> RevokeAllAsync(string userId, string? exceptSessionId, SessionRevocation? revocation, DurableChange? durable, CancellationToken cancellationToken)
     {
         revocation ??= Unsaid;
         var spared = SparedBy(exceptSessionId);
 
         // First: what enters from here on was begun after this, and what entered before is found below.
         await index.MarkRevokedAsync(userId, spared, revocation.Reason).WaitAsync(cancellationToken).ConfigureAwait(false);
-        scope?.Touch(index.UserKey(userId));
+        durable?.Touch(index.UserKey(userId));
         long revoked = 0;
         var kept = 0;
         while (true)
@@ -230,9 +227,9 @@ internal sealed class UserSessions(
                 revoked += result == RevokeResult.Revoked ? 1 : 0;
             }
 
-            if (scope is not null)
+            if (durable is not null)
             {
-                Array.ForEach(batch, id => scope.Touch(index.SessionKey(id!)));
+                Array.ForEach(batch, id => durable.Touch(index.SessionKey(id!)));
             }
 
             await index.RemoveAsync(userId, batch).WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -266,9 +263,9 @@ internal sealed class UserSessions(
         revocation ??= Unsaid;
 
         // First, for a user whom nobody has seen yet is in no shard: a sign-in that is under way, or was made while Redis was away.
-        var scope = await BeginAsync().ConfigureAwait(false);
+        var durable = await DurableWrites.BeginAsync(durability.Revocations).ConfigureAwait(false);
         await index.MarkEveryoneRevokedAsync(revocation.Reason).WaitAsync(cancellationToken).ConfigureAwait(false);
-        scope?.Touch(index.EveryoneKey);
+        durable?.Touch(index.EveryoneKey);
         var total = default(RevokeEveryoneProgress);
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
         for (var shard = 0; shard < index.Options.ActivityShards; shard++)
@@ -277,7 +274,7 @@ internal sealed class UserSessions(
             var sinceReport = 0;
             await foreach (var entry in database.SortedSetScanAsync(index.ShardKey(shard), pageSize: BatchSize).WithCancellation(cancellationToken).ConfigureAwait(false))
             {
-                var sessions = await RevokeAllAsync(Checked(entry.Element!), null, revocation, scope, cancellationToken).ConfigureAwait(false);
+                var sessions = await RevokeAllAsync(Checked(entry.Element!), null, revocation, durable, cancellationToken).ConfigureAwait(false);
                 total = new RevokeEveryoneProgress(total.Users + (sessions > 0 ? 1 : 0), total.Sessions + sessions);
                 if (++sinceReport % BatchSize == 0)
                 {
@@ -288,9 +285,9 @@ internal sealed class UserSessions(
             progress?.Report(total);
         }
 
-        if (scope is not null)
+        if (durable is not null)
         {
-            await durability.Revocations!.EndAsync(scope).WaitAsync(cancellationToken).ConfigureAwait(false);
+            await durable.EndAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
         }
 
         return total;
