@@ -77,7 +77,7 @@ internal sealed partial class RedisSession
         }
         else
         {
-            await TakenAsync(key, stored, reply.Commit, from, ticket, copy, deadline, cancellationToken).ConfigureAwait(false);
+            await TakenAsync(key, stored, reply.Commit, ticket, copy, deadline, cancellationToken).ConfigureAwait(false);
         }
 
         if (durable is not null && reply.Value is not null)
@@ -89,14 +89,14 @@ internal sealed partial class RedisSession
     }
 
     private async Task TakenAsync(
-        string key, SessionSnapshot stored, CommitReply reply, string from, CopyTicket ticket, SessionCopy? copy, IODeadline deadline, CancellationToken cancellationToken)
+        string key, SessionSnapshot stored, CommitReply reply, CopyTicket ticket, SessionCopy? copy, IODeadline deadline, CancellationToken cancellationToken)
     {
         switch (reply.Outcome)
         {
             case CommitOutcome.Done:
                 var taken = new SessionDelta();
                 taken.Remove(key);
-                var commit = new SessionCommit(taken, SessionSnapshot.Applied(SessionSnapshot.NoVersion, stored.CreatedAt, stored, taken).Fields, stored);
+                var commit = new SessionCommit(taken, taken.AppliedTo(stored.Fields), stored);
                 _content.Lose(key);
                 AcceptCommit(commit, reply, ticket, reply.Replaced == stored.Version, copy);
                 await TellFormerStoreAsync(deadline, cancellationToken).ConfigureAwait(false);
@@ -108,7 +108,7 @@ internal sealed partial class RedisSession
             default:
                 // Somebody else was faster.
                 _content.Lose(key);
-                _store.Copies.Remove(from);
+                _store.Copies.Remove(_identity.Key);
                 break;
         }
     }

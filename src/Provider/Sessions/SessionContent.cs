@@ -64,20 +64,7 @@ internal sealed class SessionContent(SessionTimeouts timeouts)
             return hadChanges;
         }
 
-        (_stored, _isShared) = (stored, false);
-        _fields = stored is null || _delta!.IsCleared ? new SessionFields() : stored.Fields.Copy();
-        foreach (var (name, value) in _delta!.Fields)
-        {
-            if (value is null)
-            {
-                _fields.Remove(name);
-            }
-            else
-            {
-                _fields.Set(name, value, _delta.ExpiryOf(name));
-            }
-        }
-
+        (_stored, _fields, _isShared) = (stored, _delta!.AppliedTo(stored?.Fields), false);
         return false;
     }
 

@@ -173,6 +173,34 @@ internal sealed class SessionDelta
         }
     }
 
+    /// <summary>The fields that there are afterwards; of the caller's own.</summary>
+    /// <param name="before">Those before; null for none.</param>
+    public SessionFields AppliedTo(SessionFields? before)
+    {
+        var fields = before is null || IsCleared ? new SessionFields() : before.Copy();
+        foreach (var (name, value) in Fields)
+        {
+            if (value is null)
+            {
+                fields.Remove(name);
+            }
+            else
+            {
+                fields.Set(name, value, ExpiryOf(name));
+            }
+        }
+
+        foreach (var (name, expired) in Forgotten)
+        {
+            if (!Fields.ContainsKey(name) && fields.ExpiryOf(name) == expired)
+            {
+                fields.Remove(name);
+            }
+        }
+
+        return fields;
+    }
+
     /// <summary>Everything that a session holds, to be written elsewhere.</summary>
     public static SessionDelta Whole(SessionSnapshot session)
     {

@@ -200,29 +200,6 @@ internal sealed class SessionSnapshot
     }
 
     /// <summary>What there is after a delta, by who knows all that there was.</summary>
-    public static SessionSnapshot Applied(long version, long createdAt, SessionSnapshot? before, SessionDelta delta)
-    {
-        var fields = before is null || delta.IsCleared ? new SessionFields() : before.Fields.Copy();
-        foreach (var (name, value) in delta.Fields)
-        {
-            if (value is null)
-            {
-                fields.Remove(name);
-            }
-            else
-            {
-                fields.Set(name, value, delta.ExpiryOf(name));
-            }
-        }
-
-        foreach (var (name, expired) in delta.Forgotten)
-        {
-            if (!delta.Fields.ContainsKey(name) && fields.ExpiryOf(name) == expired)
-            {
-                fields.Remove(name);
-            }
-        }
-
-        return After(version, createdAt, fields, before, delta);
-    }
+    public static SessionSnapshot Applied(long version, long createdAt, SessionSnapshot? before, SessionDelta delta) =>
+        After(version, createdAt, delta.AppliedTo(before?.Fields), before, delta);
 }
