@@ -1,4 +1,3 @@
-using System.Text;
 using Microsoft.Extensions.Options;
 using RedisSessions.Sessions;
 using RedisSessions.Storage;
@@ -31,14 +30,12 @@ internal sealed class SessionBounds(IOptions<SessionSecurityOptions> options, Se
             throw Refuse(session, $"The value has {bytes:N0} bytes, more than SessionSecurityOptions.MaxFieldSize ({Options.MaxFieldSize:N0}) allows.");
         }
 
-        var replaced = session.Peek(key);
-        if (replaced is null && session.FieldCount + 1 > Options.MaxFieldCount)
+        if (session.Peek(key) is null && session.FieldCount + 1 > Options.MaxFieldCount)
         {
             throw Refuse(session, TooManyFields);
         }
 
-        var growth = bytes + (replaced is null ? Encoding.UTF8.GetByteCount(key) : -replaced.Length);
-        if (growth > 0 && session.FieldBytes + growth > Options.MaxSessionSize)
+        if (session.SizeGrownBy(key, bytes) > Options.MaxSessionSize)
         {
             throw Refuse(session, TooLarge);
         }

@@ -154,6 +154,14 @@ internal sealed partial class RedisSession : ISession, IBeforeAgain
     /// <summary>The idle timeout of sessions that have none of their own.</summary>
     public TimeSpan SitesIdleTimeout => _idleTimeout;
 
+    /// <summary>How many it would have with a value of so many bytes in a field; null if not more than it has.</summary>
+    public long? SizeGrownBy(string key, int bytes)
+    {
+        var replaced = Peek(key);
+        var growth = bytes + (replaced is null ? Encoding.UTF8.GetByteCount(key) : -replaced.Length);
+        return growth > 0 ? FieldBytes + growth : null;
+    }
+
     /// <summary>How long it lives unused.</summary>
     public TimeSpan Life => _store.Timeouts.IdleOf(_state.Stored, _idleTimeout);
 
@@ -202,14 +210,7 @@ internal sealed partial class RedisSession : ISession, IBeforeAgain
 
     private void EnsureWithinTenantsLimit(string key, int bytes)
     {
-        if (!IsTenantsLimit)
-        {
-            return;
-        }
-
-        var replaced = Peek(key);
-        var growth = bytes + (replaced is null ? Encoding.UTF8.GetByteCount(key) : -replaced.Length);
-        if (growth > 0 && FieldBytes + growth > _store.Tenant!.MaxSessionSize)
+        if (IsTenantsLimit && SizeGrownBy(key, bytes) > _store.Tenant!.MaxSessionSize)
         {
             throw TooLargeForTenant();
         }
