@@ -82,8 +82,8 @@ internal static class LatencyRun
             {
                 var (p50, p99, p999) = (At(here, contender, half, point => point.P50), At(here, contender, half, point => point.P99), At(here, contender, half, point => point.P999));
                 text.AppendLine(p99 is null
-                    ? string.Create(CultureInfo.InvariantCulture, $"| {(path == "/write" ? "write" : "read")}, {contender} | does not reach {half:N0} requests/s | | | |")
-                    : string.Create(CultureInfo.InvariantCulture, $"| {(path == "/write" ? "write" : "read")}, {contender} | {p50:N0} µs | {p99:N0} µs | {p99 / limit:0.00} | {p999:N0} µs |"));
+                    ? string.Create(CultureInfo.InvariantCulture, $"| {NameOf(path)}, {contender} | does not reach {half:N0} requests/s | | | |")
+                    : string.Create(CultureInfo.InvariantCulture, $"| {NameOf(path)}, {contender} | {p50:N0} µs | {p99:N0} µs | {p99 / limit:0.00} | {p999:N0} µs |"));
             }
         }
 
@@ -93,13 +93,15 @@ internal static class LatencyRun
         foreach (var group in points.GroupBy(point => (point.Path, point.Contender)))
         {
             var cells = group.OrderBy(point => point.Connections).Select(point => string.Create(CultureInfo.InvariantCulture, $"{point.PerSecond:N0}: {point.P50:N0}, {point.P99:N0}, {point.P999:N0}"));
-            text.AppendLine($"| {(group.Key.Path == "/write" ? "write" : "read")}, {group.Key.Contender} | {string.Join(" | ", cells)} |");
+            text.AppendLine($"| {NameOf(group.Key.Path)}, {group.Key.Contender} | {string.Join(" | ", cells)} |");
         }
 
         Console.WriteLine(text);
         await ResultsFile.ReplaceAsync(Path.Combine(Report.Folder(), "RESULTS.md"), "latency", text.ToString());
         await File.WriteAllTextAsync(Path.Combine(Report.Folder(), "latency.svg"), LatencyPlot.Draw(points));
     }
+
+    private static string NameOf(string path) => path == "/write" ? "write" : "read";
 
     /// <returns>The time at a rate, on the line between the loads around it; null where it is not reached.</returns>
     private static double? At(LatencySample[] points, string contender, double rate, Func<LatencySample, double> of)

@@ -24,7 +24,10 @@ public sealed class ReadBeforeLoadAnalyzer : DiagnosticAnalyzer
                 {
                     if (IsOff(block.OwningSymbol, types))
                     {
-                        Look(block, block.OperationBlocks, types);
+                        foreach (var body in block.OperationBlocks)
+                        {
+                            Look(body, block.ReportDiagnostic, types);
+                        }
                     }
                 });
                 start.RegisterOperationAction(
@@ -86,15 +89,7 @@ public sealed class ReadBeforeLoadAnalyzer : DiagnosticAnalyzer
         return false;
     }
 
-    private static void Look(OperationBlockAnalysisContext context, ImmutableArray<IOperation> blocks, SessionTypes types)
-    {
-        foreach (var block in blocks)
-        {
-            Look(block, context.ReportDiagnostic, types);
-        }
-    }
-
-    private static void Look(IOperation body, System.Action<Diagnostic> report, SessionTypes types)
+    private static void Look(IOperation body, Action<Diagnostic> report, SessionTypes types)
     {
         var calls = body.DescendantsAndSelf().OfType<IInvocationOperation>().OrderBy(static call => call.Syntax.Span.End);
         foreach (var call in calls)

@@ -49,12 +49,12 @@ public sealed class SessionPlaceAnalyzer : DiagnosticAnalyzer
             .GroupBy(static pair => pair.Application, SymbolEqualityComparer.Default);
         foreach (var application in calls)
         {
-            // By where the name stands: in a chain the last call is the outermost.
-            var inOrder = application.Select(static pair => pair.Call).OrderBy(static call => NameOf(call)).ToArray();
-            var session = System.Array.FindIndex(inOrder, static call => call.TargetMethod.Name == "UseSession");
+            // By where they end: in a chain the last call is the outermost.
+            var inOrder = application.Select(static pair => pair.Call).OrderBy(static call => call.Syntax.Span.End).ToArray();
+            var session = Array.FindIndex(inOrder, static call => call.TargetMethod.Name == "UseSession");
             for (var i = 0; session >= 0 && i < inOrder.Length; i++)
             {
-                if ((i > session ? ShouldComeBefore : ShouldComeBehind).TryGetValue(inOrder[i].TargetMethod.Name, out var message) && i != session)
+                if ((i > session ? ShouldComeBefore : ShouldComeBehind).TryGetValue(inOrder[i].TargetMethod.Name, out var message))
                 {
                     var wrong = i > session ? inOrder[i] : inOrder[session];
                     context.ReportDiagnostic(Diagnostic.Create(Rules.WrongPlace, wrong.Syntax.GetLocation(), message));
@@ -62,8 +62,6 @@ public sealed class SessionPlaceAnalyzer : DiagnosticAnalyzer
             }
         }
     }
-
-    private static int NameOf(IInvocationOperation call) => call.Syntax.Span.End;
 
     private static ISymbol? ApplicationOf(IInvocationOperation call)
     {
