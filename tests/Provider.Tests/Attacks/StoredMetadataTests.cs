@@ -1,5 +1,7 @@
 using System.Net;
+using RedisSessions.Storage;
 using RedisSessions.Tests.Users;
+using StackExchange.Redis;
 
 namespace RedisSessions.Tests.Attacks;
 
@@ -165,6 +167,25 @@ public abstract class StoredMetadataTests(RedisServer server) : AttackTest(serve
         Assert.Contains(id, listed);
         await site.Services.GetRequiredService<ISessionSecurity>().DetectSuspiciousActivityAsync("ada");
         Assert.Equal(2, await Users(site).RevokeAllAsync("ada"));
+    }
+
+    [Fact]
+    public async Task The_first_and_the_last_moment_there_is_are_times_and_those_beyond_are_none()
+    {
+        var site = await StartAttackedAsync();
+        var id = await site.NewBrowser().GetAsync("/login/ada");
+        Assert.Equal(DateTimeOffset.UnixEpoch, await SignedInAtAsync(0));
+        Assert.Equal(DateTimeOffset.FromUnixTimeMilliseconds(SessionSnapshot.LatestTime), await SignedInAtAsync(SessionSnapshot.LatestTime));
+        foreach (var beyond in (RedisValue[])[-1, SessionSnapshot.LatestTime + 1, "x"])
+        {
+            Assert.InRange(await SignedInAtAsync(beyond), DateTimeOffset.UtcNow - TimeSpan.FromMinutes(1), DateTimeOffset.UtcNow);
+        }
+
+        async Task<DateTimeOffset> SignedInAtAsync(RedisValue milliseconds)
+        {
+            await (await DatabaseAsync()).HashSetAsync(KeyOf(id), "@s", milliseconds);
+            return Assert.Single(await Users(site).ListAsync("ada")).SignedInAt;
+        }
     }
 
     /// <summary>

@@ -77,6 +77,34 @@ public sealed class TicketExpiryTests(InProcessGarnet server) : AttackTest(serve
         Assert.Empty(await Users(site).ListAsync("ada"));
     }
 
+    /// <summary>The answer that renewed it was lost, and the next, a second later, renews it once more.</summary>
+    [Fact]
+    public async Task A_ticket_that_is_renewed_again_a_second_later_does_not_outlive_its_session()
+    {
+        var clock = StopClock(atSecond: true);
+        var site = await StartWithTicketAsync(sliding: true);
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/login/ada");
+        clock.Advance(TimeSpan.FromMinutes(6));
+        await browser.Copy().GetAsync("/whoami");
+        clock.Advance(TimeSpan.FromSeconds(1));
+        await browser.GetAsync("/whoami");
+        clock.Advance(TimeSpan.FromMinutes(10) - TimeSpan.FromMilliseconds(500));
+        Assert.Equal("ada", await browser.GetAsync("/whoami"));
+    }
+
+    /// <summary>The session's end is known to the millisecond, and the ticket's to the second: that is no change.</summary>
+    [Fact]
+    public async Task A_ticket_that_says_its_end_less_exactly_than_its_session_costs_no_write()
+    {
+        StopClock(atSecond: true).Advance(TimeSpan.FromMilliseconds(700));
+        var browser = (await StartWithTicketAsync(sliding: true)).NewBrowser();
+        var key = KeyOf(await browser.GetAsync("/login/ada"));
+        var version = await (await DatabaseAsync()).HashGetAsync(key, "@v");
+        Assert.Equal("ada", await browser.GetAsync("/whoami"));
+        Assert.Equal(version, await (await DatabaseAsync()).HashGetAsync(key, "@v"));
+    }
+
     [Fact]
     public async Task A_sliding_ticket_keeps_the_session_as_long_as_it_is_used_and_no_longer()
     {
