@@ -400,6 +400,88 @@ public sealed class BackChannelLogoutTests(InProcessGarnet server) : AttackTest(
     }
 
     [Fact]
+    public async Task A_logout_of_a_session_and_its_user_ends_no_other_users()
+    {
+        var clock = StopClock();
+        var site = await StartFederatedAsync();
+        var (ada, eve) = (await SignedInAsync(site, "/idp/ada/s1"), await SignedInAsync(site, "/idp/eve/s1"));
+        Assert.Equal(HttpStatusCode.OK, await SendAsync(site, Sign(Claims(clock, sid: "s1", sub: "ada"))));
+        Assert.Equal("", await ada.GetAsync("/whoami"));
+        Assert.Equal("eve", await eve.GetAsync("/whoami"));
+    }
+
+    /// <summary>Whose it is the provider did not say at the sign-in: then its session's name says enough.</summary>
+    [Fact]
+    public async Task A_logout_of_a_session_and_its_user_ends_one_that_was_begun_without_a_user()
+    {
+        var clock = StopClock();
+        var site = await StartFederatedAsync(map: app => app.MapGet("/nameless", (HttpContext context) => context.SignInAsync(
+            new ClaimsPrincipal(new ClaimsIdentity([new("sid", "s1", null, Issuer), new("name", "ada", null, Issuer)], "oidc", "name", "role")))));
+        var browser = await SignedInAsync(site, "/nameless");
+        Assert.Equal(HttpStatusCode.OK, await SendAsync(site, Sign(Claims(clock, sid: "s1", sub: "4711"))));
+        Assert.Equal("", await browser.GetAsync("/whoami"));
+    }
+
+    /// <summary>The set only finds; with whom a session was begun its hash says.</summary>
+    [Fact]
+    public async Task An_entry_of_anothers_session_ends_nothing()
+    {
+        var clock = StopClock();
+        var site = await StartFederatedAsync();
+        await SignedInAsync(site, "/idp/ada/s1");
+        var key = (await KeysAsync("provider:*")).Order().ToArray();
+        var eve = await SignedInAsync(site, "/idp/eve/s2");
+        foreach (var set in key)
+        {
+            await (await DatabaseAsync()).SortedSetAddAsync(set, await eve.GetAsync("/id"), clock.GetUtcNow().AddDays(1).ToUnixTimeMilliseconds());
+        }
+
+        clock.Advance(TimeSpan.FromSeconds(1));
+        Assert.Equal(HttpStatusCode.OK, await SendAsync(site, Sign(Claims(clock, sub: "ada"))));
+        Assert.Equal(HttpStatusCode.OK, await SendAsync(site, Sign(Claims(clock, sid: "s1"))));
+        Assert.Equal("eve", await eve.GetAsync("/whoami"));
+    }
+
+    /// <summary>A session that a server whose clock is ahead began: by its user alone it may be of after the logout, by its own name it is meant.</summary>
+    [Fact]
+    public async Task A_session_that_was_begun_after_the_logout_by_its_clock_is_ended_by_its_own_name_alone()
+    {
+        var clock = StopClock();
+        var site = await StartFederatedAsync();
+        var browser = await SignedInAsync(site, "/idp/ada/s1");
+        clock.AdjustTime(clock.GetUtcNow() - TimeSpan.FromSeconds(1));
+        Assert.Equal(HttpStatusCode.OK, await SendAsync(site, Sign(Claims(clock, sub: "ada"))));
+        Assert.Equal("ada", await browser.GetAsync("/whoami"));
+        Assert.Equal(HttpStatusCode.OK, await SendAsync(site, Sign(Claims(clock, sid: "s1"))));
+        Assert.Equal("", await browser.GetAsync("/whoami"));
+    }
+
+    [Fact]
+    public async Task Sessions_that_are_over_or_have_another_id_leave_no_entry()
+    {
+        StopClock();
+        var site = await StartFederatedAsync();
+        var browser = await SignedInAsync(site, "/idp/ada/s1");
+        var (db, keys) = (await DatabaseAsync(), await KeysAsync("provider:*"));
+        await browser.GetAsync("/regenerate");
+        var id = await browser.GetAsync("/id");
+        Assert.Equal(2, keys.Length);
+        await Eventually.TrueAsync(async () => (await EntriesAsync()).All(entries => entries is [var only] && only == id), what: "the id from before is no entry");
+        await browser.GetAsync("/logout");
+        await Eventually.TrueAsync(async () => (await EntriesAsync()).All(entries => entries.Length == 0), what: "the session is no entry");
+
+        Task<RedisValue[][]> EntriesAsync() => Task.WhenAll(keys.Select(key => db.SortedSetRangeByRankAsync(key)));
+    }
+
+    [Fact]
+    public async Task A_logout_of_nobody_is_a_mistake()
+    {
+        var site = await StartFederatedAsync();
+        var logout = new ProviderLogout { Issuer = Issuer, TokenId = "t", ExpiresAt = DateTimeOffset.UtcNow.AddMinutes(1) };
+        await Assert.ThrowsAsync<ArgumentException>(() => site.Services.GetRequiredService<IProviderSessions>().EndAsync(logout, CancellationToken.None));
+    }
+
+    [Fact]
     public async Task What_is_missing_is_said_where_it_is_mapped()
     {
         await Assert.ThrowsAsync<InvalidOperationException>(() => StartFederatedAsync(o => o.ClientId = null));

@@ -70,6 +70,28 @@ public sealed class CookieEventsTests(InProcessGarnet server) : AttackTest(serve
         Assert.Equal("", await browser.GetAsync("/whoami"));
     }
 
+    /// <summary>Not now, for whatever reason: the application alone decides whether that is for good.</summary>
+    [Fact]
+    public async Task A_principal_that_the_application_rejects_once_is_not_signed_out()
+    {
+        var rejects = false;
+        var site = await StartAsync(services => services.PostConfigure<CookieAuthenticationOptions>(Scheme, o => o.Events.OnValidatePrincipal = context =>
+        {
+            if (rejects)
+            {
+                context.RejectPrincipal();
+            }
+
+            return Task.CompletedTask;
+        }));
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/login/ada");
+        rejects = true;
+        Assert.Equal("", await browser.GetAsync("/whoami"));
+        rejects = false;
+        Assert.Equal("ada", await browser.GetAsync("/whoami"));
+    }
+
     [Theory]
     [InlineData("Events")]
     [InlineData("EventsType")]

@@ -225,6 +225,22 @@ public abstract class DeviceTests(RedisServer server) : AttackTest(server)
         Assert.True((await SignInOnNewAsync(browser, "user0")).IsFirstDevice);
     }
 
+    [Fact]
+    public async Task However_often_one_user_signs_in_another_is_known_in_that_browser()
+    {
+        var site = await StartRememberingAsync();
+        var browser = From(site, "203.0.113.7");
+        await SignInOnNewAsync(browser, "grace");
+        browser.Headers["X-Test-Address"] = "203.0.113.8";
+        await SignInOnNewAsync(browser);
+        for (var i = 0; i < 4; i++)
+        {
+            await SignInOnKnownAsync(browser);
+        }
+
+        await SignInOnKnownAsync(browser, "grace");
+    }
+
     /// <summary>To the second, in the browser as in Redis.</summary>
     [Fact]
     public async Task A_device_is_known_for_its_lifetime()
@@ -452,6 +468,26 @@ public abstract class DeviceTests(RedisServer server) : AttackTest(server)
                 }
             });
         }
+    }
+
+    /// <summary>Where Redis was not there to be asked, the browser's word counts.</summary>
+    [Fact]
+    public async Task A_known_device_that_could_not_be_noted_is_not_told_as_a_new_one()
+    {
+        using var proxy = new RedisProxy(Server.Address);
+        var healthy = await StartRememberingAsync();
+        var broken = await StartRememberingAsync(redis: proxy.Address, services: AddSlowServices);
+        await broken.NewBrowser().GetAsync("/login/warm");
+        var browser = From(healthy, "203.0.113.7");
+        await SignInOnNewAsync(browser);
+        broken.TakeOver(browser);
+        Events.Clear();
+        var open = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        proxy.BeforeReply = bytes => bytes.Span.IndexOf("Known"u8) >= 0 ? open.Task : Task.CompletedTask;
+        Assert.Equal(System.Net.HttpStatusCode.OK, await StatusAsync(browser, "/login/ada"));
+        open.SetResult();
+        Assert.Empty(NewDevices());
+        Assert.Single(broken.Log.Ours, entry => entry.Id.Name == "DeviceNotNoted");
     }
 
     [Fact]

@@ -189,6 +189,16 @@ public abstract class EndReasonTests(RedisServer server) : AttackTest(server)
     }
 
     [Fact]
+    public async Task An_anonymous_session_that_somebody_ended_is_announced_there()
+    {
+        var site = await StartTellingAsync();
+        var visitor = site.NewBrowser();
+        await visitor.GetAsync("/set/a/1");
+        Assert.True(await site.Sessions.DestroyAsync(await visitor.GetAsync("/id")));
+        Assert.Equal($"{Page} ended=revoked", await SentToAsync(visitor));
+    }
+
+    [Fact]
     public async Task Setting_something_anew_forgets_why_the_former_session_ended()
     {
         var (first, _, browser, id) = await SignInAsync();

@@ -1,3 +1,4 @@
+using System.Security.Claims;
 using Microsoft.AspNetCore.Authentication;
 using RedisSessions.Tests.Users;
 
@@ -11,6 +12,12 @@ public sealed class LimitTests(InProcessGarnet server) : AttackTest(server)
         map: app =>
         {
             CookieSite.Map(app);
+            app.MapGet("/authenticated", (HttpContext context) => context.User.Identity?.IsAuthenticated == true);
+            app.MapGet("/guest", async (HttpContext context) =>
+            {
+                await context.SignInAsync(new ClaimsPrincipal(new ClaimsIdentity("test")));
+                return "in";
+            });
             app.MapGet("/try/{user}", async (HttpContext context, string user) =>
             {
                 try
@@ -18,8 +25,9 @@ public sealed class LimitTests(InProcessGarnet server) : AttackTest(server)
                     await context.SignInAsync(SignInSite.PrincipalOf(user));
                     return "in";
                 }
-                catch (SessionLimitReachedException)
+                catch (SessionLimitReachedException exception)
                 {
+                    Assert.Contains("1 sessions", exception.Message);
                     return "full";
                 }
             });
@@ -37,12 +45,39 @@ public sealed class LimitTests(InProcessGarnet server) : AttackTest(server)
         BearerHandler.Use(client, "ada");
         await StatusAsync(client, "/api/set/a/1");
         Assert.Equal("", await client.GetAsync("/owner"));
+        Assert.Equal("", await client.GetAsync("/get/a"));
         clock.Advance(TimeSpan.FromMinutes(2));
         await StatusAsync(client, "/api/whoami");
         Assert.Equal("", await client.GetAsync("/owner"));
         Assert.Single(await Users(site).ListAsync("ada"));
         Assert.Equal(1, await Users(site).CountAsync("ada"));
         Assert.Equal("ada", await browser.GetAsync("/whoami"));
+    }
+
+    [Fact]
+    public async Task RejectNew_keeps_the_page_of_a_visitor_whose_session_may_not_be_bound()
+    {
+        var site = await StartLimitedAsync(1, SessionLimitBehavior.RejectNew);
+        await site.NewBrowser().GetAsync("/login/ada");
+        var client = site.NewBrowser();
+        await client.GetAsync("/set/cart/tea");
+        BearerHandler.Use(client, "ada");
+        Assert.Equal("ada", await client.GetAsync("/api/whoami"));
+        Assert.Equal("tea", await client.GetAsync("/get/cart"));
+        Assert.Equal("", await client.GetAsync("/owner"));
+        Assert.Contains(site.Log.Ours, entry => entry.Id.Name == "SessionNotBound");
+    }
+
+    [Fact]
+    public async Task RejectNew_lets_in_who_has_no_id_to_be_counted_by()
+    {
+        var site = await StartLimitedAsync(1, SessionLimitBehavior.RejectNew);
+        var guests = new[] { site.NewBrowser(), site.NewBrowser() };
+        foreach (var guest in guests)
+        {
+            Assert.Equal("in", await guest.GetAsync("/guest"));
+            Assert.Equal("true", await guest.GetAsync("/authenticated"));
+        }
     }
 
     [Fact]
@@ -143,6 +178,6 @@ public sealed class LimitTests(InProcessGarnet server) : AttackTest(server)
         await site.NewBrowser().GetAsync("/login/ada");
         Events.Clear();
         Assert.Equal("full", await site.NewBrowser().GetAsync("/try/ada"));
-        Assert.Contains(Events.All, e => e.UserId == "ada");
+        Assert.Contains(Events.All, e => e.UserId == "ada" && e.Detail!.Contains("(1)", StringComparison.Ordinal));
     }
 }

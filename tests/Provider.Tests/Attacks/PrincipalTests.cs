@@ -108,6 +108,41 @@ public sealed class PrincipalTests(InProcessGarnet server) : AttackTest(server)
         Assert.Empty(await Users(site).ListAsync("grace"));
     }
 
+    /// <summary>Finding 10. Nobody can say whose the cookie sign-in is, and it is one all the same.</summary>
+    [Fact]
+    public async Task A_bearer_does_not_take_over_the_session_of_a_sign_in_without_a_user_id()
+    {
+        var site = await StartOidcAsync();
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/oidc-guest");
+        await browser.GetAsync("/set/cart/tea");
+        BearerHandler.Use(browser, "grace");
+        Assert.Equal("grace", await browser.GetAsync("/api/whoami"));
+        browser.Headers.Remove("Authorization");
+        Assert.Equal("true", await browser.GetAsync("/authenticated"));
+        Assert.Equal("tea", await browser.GetAsync("/get/cart"));
+        Assert.Equal("", await browser.GetAsync("/owner"));
+    }
+
+    /// <summary>Finding 10. What the application bound itself is not the next token's.</summary>
+    [Fact]
+    public async Task A_bearer_does_not_take_over_what_the_application_bound_to_another_user()
+    {
+        var site = await StartAttackedAsync(map: app =>
+        {
+            CookieSite.Map(app);
+            app.MapGet("/bind/{user}", (HttpContext context, string user, IUserSessions users) => users.BindCurrentSessionAsync(user));
+        });
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/bind/ada");
+        await browser.GetAsync("/set/cart/tea");
+        BearerHandler.Use(browser, "grace");
+        Assert.Equal("grace", await browser.GetAsync("/api/whoami"));
+        browser.Headers.Remove("Authorization");
+        Assert.Equal("ada", await browser.GetAsync("/owner"));
+        Assert.Equal("tea", await browser.GetAsync("/get/cart"));
+    }
+
     /// <summary>Finding 11. Only what a scheme bound ends with it.</summary>
     [Fact]
     public async Task Ending_an_external_sign_in_of_any_name_does_not_end_the_sign_in_that_it_led_to()

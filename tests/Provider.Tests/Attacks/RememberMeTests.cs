@@ -19,6 +19,10 @@ public sealed class RememberMeTests(InProcessGarnet server) : AttackTest(server)
             TwoSchemeSite.Map(app);
             app.MapGet("/keep/{user}/{hours:int}", (HttpContext context, string user, int hours, TimeProvider clock) => context.SignInAsync(
                 SignInSite.PrincipalOf(user), new AuthenticationProperties { IsPersistent = true, ExpiresUtc = clock.GetUtcNow() + TimeSpan.FromHours(hours) }));
+            app.MapGet("/keep-from/{user}/{from:int}/{to:int}", (HttpContext context, string user, int from, int to, TimeProvider clock) => context.SignInAsync(
+                SignInSite.PrincipalOf(user),
+                new AuthenticationProperties { IsPersistent = true, IssuedUtc = clock.GetUtcNow().AddHours(from), ExpiresUtc = clock.GetUtcNow().AddHours(to) }));
+            app.MapGet("/idle/{minutes:int}", (HttpContext context, int minutes) => context.Session.SetIdleTimeout(TimeSpan.FromMinutes(minutes)));
             app.MapGet("/keep/{user}", (HttpContext context, string user) => context.SignInAsync(
                 SignInSite.PrincipalOf(user), new AuthenticationProperties { IsPersistent = true }));
             app.MapGet("/partner/keep/{user}", (HttpContext context, string user) => context.SignInAsync(
@@ -100,9 +104,10 @@ public sealed class RememberMeTests(InProcessGarnet server) : AttackTest(server)
         clock.Advance(Ticket * 0.4);
         Assert.Null(await SentAsync(browser, "/whoami"));
         clock.Advance(Ticket * 0.2);
-        var before = browser.Copy();
+        var (before, beside) = (browser.Copy(), browser.Copy());
         Ends(clock, Ticket, await SentAsync(browser, "/whoami"));
         Assert.Null(await SentAsync(browser, "/whoami"));
+        Ends(clock, Ticket, await SentAsync(beside, "/whoami"));
         clock.Advance(Ticket * 0.1);
         Ends(clock, Ticket, await SentAsync(before, "/whoami"));
         clock.Advance(Ticket * 0.6);
@@ -229,6 +234,29 @@ public sealed class RememberMeTests(InProcessGarnet server) : AttackTest(server)
         await eve.GetAsync("/keep/eve");
         Assert.InRange(await LifeAsync(ada), TimeSpan.Zero, TimeSpan.FromHours(1.1));
         Assert.InRange(await LifeAsync(eve), Ticket * 0.9, Ticket * 1.1);
+    }
+
+    [Fact]
+    public async Task A_timeout_that_the_application_set_since_stays_when_the_next_sign_in_is_a_plain_one()
+    {
+        StopClock();
+        var site = await StartRememberingAsync();
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/keep/ada");
+        await browser.GetAsync("/idle/120");
+        await browser.GetAsync("/login/ada");
+        Assert.InRange(await LifeAsync(browser), TimeSpan.FromMinutes(119), TimeSpan.FromMinutes(121));
+    }
+
+    /// <summary>Of a server whose clock is ahead: the ticket's end counts, not how long it would have lived from a moment that has not come.</summary>
+    [Fact]
+    public async Task A_ticket_from_the_future_keeps_its_session_until_its_end()
+    {
+        StopClock();
+        var site = await StartRememberingAsync();
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/keep-from/ada/1/72");
+        Assert.InRange(await LifeAsync(browser), TimeSpan.FromHours(71.9), TimeSpan.FromHours(72.1));
     }
 
     /// <summary>Numbers that no server of ours wrote.</summary>

@@ -35,7 +35,9 @@ public sealed class TicketExpiryTests(InProcessGarnet server) : AttackTest(serve
         await browser.GetAsync("/set/secret/diary");
         clock.Advance(TimeSpan.FromMinutes(9));
         Assert.Equal("diary", await browser.GetAsync("/get/secret"));
+        Assert.Single(await Users(site).ListAsync("ada"));
         clock.Advance(TimeSpan.FromMinutes(2));
+        Assert.Empty(await Users(site).ListAsync("ada"));
         Assert.Equal("", await browser.GetAsync("/whoami"));
         Assert.Equal("", await browser.GetAsync("/get/secret"));
         Assert.Equal("", await browser.GetAsync("/owner"));

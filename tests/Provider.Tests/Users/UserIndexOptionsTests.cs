@@ -1,3 +1,4 @@
+using System.Security.Claims;
 using Microsoft.Extensions.Options;
 
 namespace RedisSessions.Tests.Users;
@@ -42,6 +43,42 @@ public sealed class UserIndexOptionsTests
         Assert.Equal(1, least.MaxSessionsPerUser);
         var most = Read(o => (o.ActivityShards, o.MaxDevicesPerUser, o.RefreshInterval, o.DeviceLifetime) = (1_024, 1_000, TimeSpan.FromHours(1), TimeSpan.FromDays(400)));
         Assert.Equal(1_024, most.ActivityShards);
+    }
+
+    /// <summary>No two users have one id, and nobody has an empty one.</summary>
+    [Fact]
+    public void A_users_id_is_the_claim_that_the_options_name_qualified_by_its_issuer_if_they_say_so()
+    {
+        var plain = new UserIndexOptions();
+        Assert.Equal("7", IdOf(plain, "7"));
+        Assert.Null(IdOf(plain, ""));
+        Assert.Null(IdOf(plain, null));
+        Assert.Null(IdOf(new UserIndexOptions { UserIdOf = _ => "" }, "7"));
+        Assert.Equal("eve", IdOf(new UserIndexOptions { UserIdOf = _ => "eve" }, "7"));
+
+        // The claim that is named counts, and no other.
+        Assert.Equal("a@b.example", IdOf(new UserIndexOptions { UserIdClaimType = ClaimTypes.Email }, "7", new Claim(ClaimTypes.Email, "a@b.example")));
+        Assert.Null(IdOf(new UserIndexOptions { UserIdClaimType = ClaimTypes.Email }, "7"));
+        var qualified = new UserIndexOptions { QualifyByIssuer = true };
+        Assert.Equal(["idp|7", "idp|8", "id%7Cp|8"], [IdOf(qualified, "7"), IdOf(qualified, "8"), IdOf(qualified, "8", issuer: "id|p")]);
+        Assert.Null(IdOf(qualified, ""));
+        Assert.Null(IdOf(qualified, null));
+    }
+
+    private static string? IdOf(UserIndexOptions options, string? id, Claim? another = null, string issuer = "idp")
+    {
+        var identity = new ClaimsIdentity("test");
+        if (id is not null)
+        {
+            identity.AddClaim(new Claim(ClaimTypes.NameIdentifier, id, null, issuer));
+        }
+
+        if (another is not null)
+        {
+            identity.AddClaim(another);
+        }
+
+        return options.GetUserId(new ClaimsPrincipal(identity));
     }
 
     private static UserIndexOptions Read(Action<UserIndexOptions> configure)

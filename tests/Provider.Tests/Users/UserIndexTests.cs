@@ -85,6 +85,16 @@ public abstract class UserIndexTests(RedisServer server) : SignInTest(server)
         async Task<TimeSpan> LeftAsync(string key) => (await db.KeyTimeToLiveAsync(Fleet.Prefix + key))!.Value;
     }
 
+    [Fact]
+    public async Task Where_sessions_live_longer_than_activity_is_remembered_a_revocation_is_remembered_as_long_as_they()
+    {
+        var site = await StartSignInSiteAsync(
+            o => o.ActivityRetention = TimeSpan.FromHours(2), services: services => services.AddSession(o => o.IdleTimeout = TimeSpan.FromHours(5)));
+        await site.NewBrowser().GetAsync("/login/ada");
+        await Users(site).RevokeAllAsync("ada");
+        Assert.InRange((await (await DatabaseAsync()).KeyTimeToLiveAsync($"{Fleet.Prefix}user:{{ada}}:revoked"))!.Value, TimeSpan.FromHours(5.99), TimeSpan.FromHours(6));
+    }
+
     /// <summary>However many sessions have gone, no reader waits for all of them: a thousand a call, and the next goes on.</summary>
     [Fact]
     public async Task A_reader_looks_after_a_thousand_entries_that_are_past_their_time()
