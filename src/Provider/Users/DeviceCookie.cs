@@ -28,9 +28,6 @@ internal sealed class DeviceCookie(IDataProtectionProvider protection, IOptions<
     private const int IdLength = 16;
     private const int EntryLength = DigestLength + IdLength + sizeof(uint);
 
-    // More than what this writes takes with any algorithm.
-    private const int LongestText = 2_000;
-
     private readonly IDataProtector _protector = protection.CreateProtector("RedisSessions.Devices.v1");
 
     private CookieBuilder Session => session.Value.Cookie;
@@ -67,7 +64,7 @@ internal sealed class DeviceCookie(IDataProtectionProvider protection, IOptions<
         var used = 1;
         foreach (var entry in EntriesOf(Jar(context)))
         {
-            if (used < MostUsers && !entry.Span[..DigestLength].SequenceEqual(digest) && IsInTime(entry.Span))
+            if (used < MostUsers && !entry.Span[..DigestLength].SequenceEqual(digest))
             {
                 entry.Span.CopyTo(jar.AsSpan(EntryLength * used++));
             }
@@ -94,7 +91,7 @@ internal sealed class DeviceCookie(IDataProtectionProvider protection, IOptions<
 
     private byte[] Unprotect(string? text)
     {
-        if (text is not { Length: > 0 and <= LongestText })
+        if (text is null)
         {
             return [];
         }

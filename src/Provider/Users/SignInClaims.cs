@@ -128,7 +128,13 @@ internal sealed class SignInClaims(RedisConnection connection, SessionKeys keys,
 
     private TimeSpan LifeOf(long? ticketEnds)
     {
-        var left = TimeSpan.FromMilliseconds((ticketEnds ?? long.MaxValue / 2) - timeouts.Now);
+        if (ticketEnds is not { } ends)
+        {
+            // The application took its end away.
+            return UserIndex.LongestTicket;
+        }
+
+        var left = TimeSpan.FromMilliseconds(ends - timeouts.Now);
         return left < SharedFor ? SharedFor : left < UserIndex.LongestTicket ? left : UserIndex.LongestTicket;
     }
 

@@ -100,7 +100,7 @@ internal sealed class UserDevices(UserIndex index, DeviceCookie cookie, RedisCon
 
     /// <summary>Which device a sign-in is on; null where devices are not remembered.</summary>
     public SignInDevice? Find(UserBond bond, HttpContext? context) =>
-        index.Options.RememberDevices && context is not null && bond is { ShowsCredentials: true, Continues: false, UserId: { } userId }
+        index.Options.RememberDevices && context is not null && bond is { ShowsCredentials: true, UserId: { } userId }
             ? cookie.Read(context, userId) is { } known ? new SignInDevice(known, IsNew: false) : new SignInDevice(Guid.NewGuid(), IsNew: true)
             : null;
 

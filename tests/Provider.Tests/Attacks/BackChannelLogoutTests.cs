@@ -209,6 +209,21 @@ public sealed class BackChannelLogoutTests(InProcessGarnet server) : AttackTest(
         Assert.Equal("", await browser.GetAsync("/whoami"));
     }
 
+    /// <summary>Finding 5, for what finds it by its provider.</summary>
+    [Fact]
+    public async Task A_session_whose_life_was_extended_since_stays_findable()
+    {
+        var clock = StopClock();
+        var site = await StartFederatedAsync(map: app => app.MapGet("/idle/{days:int}", (HttpContext context, int days) => context.Session.SetIdleTimeout(TimeSpan.FromDays(days))));
+        var browser = await SignedInAsync(site, "/idp/ada/s1");
+        await browser.GetAsync("/idle/9");
+        var ends = clock.GetUtcNow().AddDays(9).ToUnixTimeMilliseconds();
+        var (db, keys) = (await DatabaseAsync(), await KeysAsync("provider:*"));
+        Assert.Equal(2, keys.Length);
+        await Eventually.TrueAsync(
+            async () => (await Task.WhenAll(keys.Select(key => db.SortedSetRangeByScoreAsync(key, ends)))).All(found => found.Length == 1), what: "its entries live as long as it");
+    }
+
     [Fact]
     public async Task A_token_counts_once()
     {

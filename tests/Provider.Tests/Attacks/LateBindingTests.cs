@@ -1,4 +1,5 @@
 using System.Net;
+using Microsoft.AspNetCore.Authentication.Cookies;
 using StackExchange.Redis;
 
 namespace RedisSessions.Tests.Attacks;
@@ -100,6 +101,30 @@ public sealed class LateBindingTests(InProcessGarnet server) : AttackTest(server
         clock.Advance(LongAfter);
         Assert.Equal("", await thief.GetAsync("/whoami"));
         Assert.Equal("ada", await browser.GetAsync("/whoami"));
+    }
+
+    /// <summary>The application took its end away: its claim lives as long as a cookie may.</summary>
+    [Fact]
+    public async Task A_ticket_without_an_end_is_bound_like_any_other()
+    {
+        var before = await StartAsync(CookieSite.Map, services: services =>
+        {
+            CookieSite.AddServices(services);
+            services.Configure<CookieAuthenticationOptions>(CookieAuthenticationDefaults.AuthenticationScheme, o => o.Events.OnSigningIn = context =>
+            {
+                context.Properties.ExpiresUtc = null;
+                return Task.CompletedTask;
+            });
+        });
+        var browser = before.NewBrowser();
+        await browser.GetAsync("/login/ada");
+        var site = await StartAttackedAsync(o => o.AcceptEarlierSignIns = true);
+        site.TakeOver(browser);
+        Assert.Equal("ada", await browser.GetAsync("/whoami"));
+        Assert.Equal("ada", await browser.GetAsync("/whoami"));
+        Assert.Single(await Users(site).ListAsync("ada"));
+        var claim = Assert.Single(await KeysAsync("signin:*"));
+        Assert.InRange((await (await DatabaseAsync()).KeyTimeToLiveAsync(claim))!.Value, TimeSpan.FromDays(399.9), TimeSpan.FromDays(400));
     }
 
     public static TheoryData<int> Replies => [.. Enumerable.Range(1, 12)];

@@ -69,6 +69,19 @@ public sealed class LimitTests(InProcessGarnet server) : AttackTest(server)
     }
 
     [Fact]
+    public async Task RejectNew_counts_one_session_of_a_browser_whoever_signs_in_there_after_another()
+    {
+        var site = await StartLimitedAsync(1, SessionLimitBehavior.RejectNew);
+        var shared = site.NewBrowser();
+        foreach (var user in new[] { "grace", "ada", "ada", "grace" })
+        {
+            Assert.Equal("in", await shared.GetAsync($"/try/{user}"));
+            Assert.Equal(user, await shared.GetAsync("/whoami"));
+            Assert.Single(await Users(site).ListAsync(user));
+        }
+    }
+
+    [Fact]
     public async Task RejectNew_lets_in_who_has_no_id_to_be_counted_by()
     {
         var site = await StartLimitedAsync(1, SessionLimitBehavior.RejectNew);

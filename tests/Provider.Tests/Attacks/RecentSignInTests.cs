@@ -1,4 +1,5 @@
 using System.Net;
+using Microsoft.AspNetCore.Authentication.Cookies;
 using RedisSessions.Tests.Users;
 
 namespace RedisSessions.Tests.Attacks;
@@ -54,6 +55,26 @@ public sealed class RecentSignInTests(InProcessGarnet server) : AttackTest(serve
         site.TakeOver(browser);
         Assert.Equal("ada", await browser.GetAsync("/whoami"));
         Assert.NotEqual(HttpStatusCode.OK, await StatusAsync(browser, "/transfer"));
+    }
+
+    /// <summary>One that slides does not say when it was made first: it may have slid just now.</summary>
+    [Theory]
+    [InlineData(true, HttpStatusCode.Redirect)]
+    [InlineData(false, HttpStatusCode.OK)]
+    public async Task A_fresh_ticket_from_before_the_library_is_a_recent_sign_in_if_it_does_not_slide(bool sliding, HttpStatusCode expected)
+    {
+        StopClock();
+        void AddServices(IServiceCollection services)
+        {
+            CookieSite.AddServices(services);
+            services.Configure<CookieAuthenticationOptions>(CookieAuthenticationDefaults.AuthenticationScheme, o => o.SlidingExpiration = sliding);
+        }
+
+        var browser = (await StartAsync(SignInSite.Map, services: AddServices)).NewBrowser();
+        await browser.GetAsync("/login/ada");
+        (await StartAttackedAsync(o => o.AcceptEarlierSignIns = true, services: AddServices)).TakeOver(browser);
+        Assert.Equal("ada", await browser.GetAsync("/whoami"));
+        Assert.Equal(expected, await StatusAsync(browser, "/transfer"));
     }
 
     [Fact]

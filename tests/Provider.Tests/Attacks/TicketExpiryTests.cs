@@ -7,7 +7,7 @@ namespace RedisSessions.Tests.Attacks;
 /// <summary>Finding 18: what a signed-in user kept in the session is read by that user, and so not after the ticket has expired.</summary>
 public sealed class TicketExpiryTests(InProcessGarnet server) : AttackTest(server)
 {
-    private Task<Site> StartWithTicketAsync(bool sliding, TimeSpan? ticket = null) => StartAttackedAsync(
+    private Task<Site> StartWithTicketAsync(bool sliding, TimeSpan? ticket = null, string? redis = null) => StartAttackedAsync(
         map: app =>
         {
             CookieSite.Map(app);
@@ -17,11 +17,12 @@ public sealed class TicketExpiryTests(InProcessGarnet server) : AttackTest(serve
         },
         services: services =>
         {
-            CookieSite.AddServices(services);
+            AddSlowServices(services);
             services.Configure<CookieAuthenticationOptions>(
                 CookieAuthenticationDefaults.AuthenticationScheme,
                 o => (o.ExpireTimeSpan, o.SlidingExpiration) = (ticket ?? TimeSpan.FromMinutes(10), sliding));
-        });
+        },
+        redis: redis);
 
     [Theory]
     [InlineData("/login/ada")]
@@ -105,6 +106,30 @@ public sealed class TicketExpiryTests(InProcessGarnet server) : AttackTest(serve
         var version = await (await DatabaseAsync()).HashGetAsync(key, "@v");
         Assert.Equal("ada", await browser.GetAsync("/whoami"));
         Assert.Equal(version, await (await DatabaseAsync()).HashGetAsync(key, "@v"));
+    }
+
+    /// <summary>Whether its session has ended nobody knows while Redis is away, so it does not live longer for that.</summary>
+    [Fact]
+    public async Task A_ticket_that_cannot_be_verified_does_not_slide()
+    {
+        var clock = StopClock();
+        using var proxy = new RedisProxy(Server.Address);
+        var site = await StartWithTicketAsync(sliding: true, redis: proxy.Address);
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/login/ada");
+        clock.Advance(TimeSpan.FromMinutes(6));
+        var (lost, ticket) = (new Gate(proxy), browser.Cookies[SignInSite.AuthCookie]);
+        var request = browser.GetAsync("/whoami");
+        await Eventually.TrueAsync(() =>
+        {
+            clock.Advance(Slow);
+            return request.IsCompleted;
+        });
+        Assert.Equal("ada", await request);
+        Assert.Equal(ticket, browser.Cookies[SignInSite.AuthCookie]);
+        proxy.BeforeCommand = null;
+        lost.Open();
+        await Eventually.TrueAsync(async () => await browser.GetAsync("/whoami") == "ada" && browser.Cookies[SignInSite.AuthCookie] != ticket, what: "it slides where it is verified");
     }
 
     [Fact]

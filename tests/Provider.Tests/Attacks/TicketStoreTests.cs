@@ -44,6 +44,8 @@ public sealed class TicketStoreTests(InProcessGarnet server) : AttackTest(server
             properties.StoreTokens([new AuthenticationToken { Name = "access_token", Value = Token[..(length ?? Token.Length)] }]);
             await context.SignInAsync(SignInSite.PrincipalOf(user), properties);
         });
+        app.MapGet("/remove/{key}", (HttpContext context, string key, IOptionsMonitor<CookieAuthenticationOptions> options) =>
+            options.Get(CookieAuthenticationDefaults.AuthenticationScheme).SessionStore!.RemoveAsync(key, context, context.RequestAborted));
         app.MapGet("/token", async (HttpContext context) => (await context.GetTokenAsync("access_token"))?.Length ?? 0);
     }
 
@@ -300,6 +302,58 @@ public sealed class TicketStoreTests(InProcessGarnet server) : AttackTest(server
         Assert.Equal("", await browser.GetAsync("/whoami"));
         await browser.GetAsync("/login/ada");
         Assert.DoesNotContain(await HashAsync(browser), entry => entry.Name == "@t");
+
+        // Of one user, whose session goes on.
+        await browser.GetAsync("/partner/login/ada");
+        Assert.Contains(await HashAsync(browser), entry => entry.Name == "@t");
+        await browser.GetAsync("/login/ada");
+        Assert.DoesNotContain(await HashAsync(browser), entry => entry.Name == "@t");
+    }
+
+    [Fact]
+    public async Task An_excluded_schemes_tickets_are_as_they_would_be_without_the_library()
+    {
+        var site = await StartStoringAsync(users: o => o.ExcludedSchemes.Add(CookieAuthenticationDefaults.AuthenticationScheme));
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/tokens/ada");
+        Assert.Equal("20000", await browser.GetAsync("/token"));
+        Assert.InRange(AuthCookieLength(browser), 20_000, 100_000);
+    }
+
+    /// <summary>As the interface has it, which the application may use as well.</summary>
+    [Fact]
+    public async Task A_ticket_that_was_removed_from_the_store_is_none()
+    {
+        var site = await StartStoringAsync();
+        var (browser, other) = (site.NewBrowser(), site.NewBrowser());
+        await browser.GetAsync("/tokens/ada");
+        await other.GetAsync("/tokens/ada");
+        var numbers = await Task.WhenAll(new[] { browser, other }.Select(async of => (await HashAsync(of)).Single(entry => entry.Name == "@n").Value));
+        await browser.GetAsync($"/remove/{numbers[1]}");
+        Assert.Equal("20000", await browser.GetAsync("/token"));
+        await browser.GetAsync($"/remove/{numbers[0]}");
+        Assert.Equal("", await browser.GetAsync("/whoami"));
+        Assert.Equal("20000", await other.GetAsync("/token"));
+    }
+
+    /// <summary>The ticket as it was is there still, and too large for a cookie.</summary>
+    [Fact]
+    public async Task Whichever_reply_is_lost_while_a_ticket_slides_the_page_is_served_and_the_sign_in_goes_on()
+    {
+        var clock = StopClock();
+        using var proxy = new RedisProxy(Server.Address);
+        var site = await StartStoringAsync(redis: proxy.Address);
+        for (var lost = 1; lost <= 5; lost++)
+        {
+            var browser = site.NewBrowser();
+            await browser.GetAsync("/tokens/ada");
+            clock.Advance(Ticket * 0.6);
+            proxy.LoseReply(lost);
+            await browser.GetAsync("/none");
+            proxy.LoseReply(0);
+            await Eventually.TrueAsync(async () => await browser.GetAsync("/token") == "20000", what: $"signed in, with reply {lost} lost");
+            Assert.InRange(AuthCookieLength(browser), 1, 1_000);
+        }
     }
 
     /// <summary>The application's own check of a principal is not asked about nobody.</summary>

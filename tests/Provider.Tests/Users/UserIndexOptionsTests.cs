@@ -45,6 +45,15 @@ public sealed class UserIndexOptionsTests
         Assert.Equal(1_024, most.ActivityShards);
     }
 
+    [Fact]
+    public void The_defaults_are_what_their_documentation_says()
+    {
+        var options = new UserIndexOptions();
+        Assert.Equal((null, SessionLimitBehavior.EvictOldest, true, SignInWithoutRedis.Keep), (options.MaxSessionsPerUser, options.LimitBehavior, options.EndSignInWithSession, options.WithoutRedis));
+        Assert.Equal((50, 16, false), (options.MaxDevicesPerUser, options.ActivityShards, options.RememberDevices));
+        Assert.Equal((TimeSpan.FromDays(30), TimeSpan.FromMinutes(10)), (options.ActivityRetention, options.PruneInterval));
+    }
+
     /// <summary>No two users have one id, and nobody has an empty one.</summary>
     [Fact]
     public void A_users_id_is_the_claim_that_the_options_name_qualified_by_its_issuer_if_they_say_so()
