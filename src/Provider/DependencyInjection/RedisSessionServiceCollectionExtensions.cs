@@ -70,6 +70,7 @@ public static class RedisSessionServiceCollectionExtensions
         services.TryAddSingleton<SessionHash>();
         services.TryAddSingleton<FieldExpiry>();
         services.TryAddSingleton(static provider => new SessionKeys(provider.GetRequiredService<IOptions<RedisSessionOptions>>().Value.KeyPrefix));
+        services.TryAddSingleton<RememberedCookies>();
         services.TryAddSingleton<SessionCookie>();
         services.TryAddSingleton(static provider => new RedisFeed(
             provider.GetRequiredService<RedisConnection>(),

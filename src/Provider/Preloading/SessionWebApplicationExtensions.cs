@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.AspNetCore.Session;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
@@ -36,7 +37,7 @@ public static class SessionWebApplicationExtensions
         where TApp : IApplicationBuilder, IEndpointRouteBuilder, IHost
     {
         ArgumentNullException.ThrowIfNull(app);
-        return SessionMiddlewareExtensions.UseSession(app).Use(AwaitLoad(app.ApplicationServices));
+        return UseInBoxSession(app).Use(AwaitLoad(app.ApplicationServices));
     }
 
     /// <summary>
@@ -52,7 +53,18 @@ public static class SessionWebApplicationExtensions
     {
         ArgumentNullException.ThrowIfNull(app);
         ArgumentNullException.ThrowIfNull(options);
-        return SessionMiddlewareExtensions.UseSession(app.Use(Announce(app.ApplicationServices, options)), options).Use(AwaitLoad(app.ApplicationServices));
+        return UseInBoxSession(app.Use(Announce(app.ApplicationServices, options)), options).Use(AwaitLoad(app.ApplicationServices));
+    }
+
+    /// <summary>SessionMiddleware, with a Data Protection that remembers what it lately found in a cookie.</summary>
+    private static IApplicationBuilder UseInBoxSession(IApplicationBuilder app, SessionOptions? options = null)
+    {
+        if (app.ApplicationServices.GetService<RememberedCookies>() is not { } cookies)
+        {
+            return options is null ? SessionMiddlewareExtensions.UseSession(app) : SessionMiddlewareExtensions.UseSession(app, options);
+        }
+
+        return options is null ? app.UseMiddleware<SessionMiddleware>(cookies) : app.UseMiddleware<SessionMiddleware>(cookies, Options.Create(options));
     }
 
     private static Func<RequestDelegate, RequestDelegate> AwaitLoad(IServiceProvider services) => next =>

@@ -1,9 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.DataProtection;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Session;
 using Microsoft.Extensions.Options;
 using Microsoft.Net.Http.Headers;
 
@@ -14,10 +12,8 @@ namespace RedisSessions.Sessions;
 /// the same way: the same protector, the same encoding, the same cookie options and the same cache headers; what it writes
 /// SessionMiddleware accepts.
 /// </summary>
-internal sealed class SessionCookie(IDataProtectionProvider protection, IOptions<SessionOptions> options)
+internal sealed class SessionCookie(RememberedCookies cookies, IOptions<SessionOptions> options)
 {
-    private readonly IDataProtector _protector = protection.CreateProtector(nameof(SessionMiddleware));
-
     private const int SecretLength = 36;
 
     /// <summary>The secret in this request's cookie, as SessionMiddleware reads it; null if there is no valid one.</summary>
@@ -32,7 +28,7 @@ internal sealed class SessionCookie(IDataProtectionProvider protection, IOptions
         try
         {
             var bytes = Convert.FromBase64String(text.PadRight((text.Length + 3) / 4 * 4, '='));
-            var secret = Encoding.UTF8.GetString(_protector.Unprotect(bytes));
+            var secret = Encoding.UTF8.GetString(cookies.Protector.Unprotect(bytes));
             return secret.Length == SecretLength && !string.IsNullOrWhiteSpace(secret) ? secret : null;
         }
         catch (Exception exception) when (exception is FormatException or CryptographicException)
@@ -47,7 +43,7 @@ internal sealed class SessionCookie(IDataProtectionProvider protection, IOptions
     /// <param name="ends">Until when the browser is to keep it; null for what the cookie's options say.</param>
     public void Append(HttpContext context, string secret, DateTimeOffset? ends = null)
     {
-        var value = Convert.ToBase64String(_protector.Protect(Encoding.UTF8.GetBytes(secret))).TrimEnd('=');
+        var value = Convert.ToBase64String(cookies.Protector.Protect(Encoding.UTF8.GetBytes(secret))).TrimEnd('=');
         var builder = BuilderOf(context);
         var cookie = builder.Build(context);
         if (ends is not null)
