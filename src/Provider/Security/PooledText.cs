@@ -4,7 +4,7 @@ using System.Text;
 
 namespace RedisSessions.Security;
 
-/// <summary>Bytes one behind the other, in a buffer from the pool that is cleared when it goes back.</summary>
+/// <summary>Bytes one behind the other, in a buffer from the pool, which goes back without them.</summary>
 internal sealed class PooledText : IDisposable
 {
     private const int InitialSize = 16 * 1024;
@@ -33,7 +33,7 @@ internal sealed class PooledText : IDisposable
 
     public void Add(ReadOnlySpan<byte> bytes) => bytes.CopyTo(Space(bytes.Length));
 
-    public void Dispose() => ArrayPool<byte>.Shared.Return(_buffer, clearArray: true);
+    public void Dispose() => Return(_buffer);
 
     private Span<byte> Space(int length)
     {
@@ -41,11 +41,18 @@ internal sealed class PooledText : IDisposable
         {
             var larger = ArrayPool<byte>.Shared.Rent(Math.Max(2 * _buffer.Length, checked(_length + length)));
             Written.CopyTo(larger);
-            ArrayPool<byte>.Shared.Return(_buffer, clearArray: true);
+            Return(_buffer);
             _buffer = larger;
         }
 
         _length += length;
         return _buffer.AsSpan(_length - length, length);
+    }
+
+    // No more of it was written.
+    private void Return(byte[] buffer)
+    {
+        buffer.AsSpan(0, _length).Clear();
+        ArrayPool<byte>.Shared.Return(buffer);
     }
 }

@@ -36,6 +36,8 @@ internal sealed class RedisSessionStore(
     // By object, so that whatever an application makes of each request's host name grows nothing here.
     private readonly ConditionalWeakTable<SessionTenant, RedisSessionStore> _tenants = [];
 
+    private Recent<string, SessionIdentity> _identities = new(timeouts.Clock);
+
     public RedisConnection Connection { get; } = connection;
 
     public SessionHash Hash { get; private set; } = hash;
@@ -80,6 +82,7 @@ internal sealed class RedisSessionStore(
         var store = (RedisSessionStore)MemberwiseClone();
         (store.Tenant, store.Keys, store.Timeouts) = (tenant, Keys.Of(tenant.Name), Timeouts.Of(tenant));
         store.Hash = Hash.Of(store.Timeouts, store.Keys);
+        store._identities = new(Timeouts.Clock);
         return store;
     });
 
@@ -129,9 +132,26 @@ internal sealed class RedisSessionStore(
 
     private RedisSession Begin(HttpContext? context, string secret, TimeSpan idleTimeout, TimeSpan ioTimeout, Func<bool> tryEstablish, string? cookieSecret)
     {
-        var identity = new SessionIdentity(secret, Keys, isNew: cookieSecret is null);
+        var identity = cookieSecret is null ? new SessionIdentity(secret, Keys, isNew: true) : IdentityOf(secret);
         var session = new RedisSession(this, identity, Tenant?.IdleTimeout ?? idleTimeout, ioTimeout, tryEstablish, context);
         context?.Features.Set(new RequestSession(cookieSecret, session));
         return session;
+    }
+
+    /// <summary>A browser comes again and again with the same secret, and what follows from it is the same.</summary>
+    private SessionIdentity IdentityOf(string secret)
+    {
+        if (_identities.Find(secret) is { } known)
+        {
+            return known;
+        }
+
+        var identity = new SessionIdentity(secret, Keys, isNew: false);
+        if (secret.Length <= SessionCookie.SecretLength)
+        {
+            _identities.Add(secret, identity);
+        }
+
+        return identity;
     }
 }

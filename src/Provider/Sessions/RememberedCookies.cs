@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using Microsoft.AspNetCore.DataProtection;
 using Microsoft.AspNetCore.Session;
@@ -30,10 +29,7 @@ internal sealed class RememberedCookies(IServiceProvider services, TimeProvider 
 
     private sealed class RememberingProtector(IDataProtector inner, TimeProvider clock) : IDataProtector
     {
-        private static readonly TimeSpan Period = TimeSpan.FromSeconds(30);
-
-        private readonly long _began = clock.GetTimestamp();
-        private Memory _memory = new(period: 0, former: null);
+        private readonly Recent<byte[], byte[]> _found = new(clock, Bytes.Comparer);
 
         public IDataProtector CreateProtector(string purpose) => inner.CreateProtector(purpose);
 
@@ -41,57 +37,14 @@ internal sealed class RememberedCookies(IServiceProvider services, TimeProvider 
 
         public byte[] Unprotect(byte[] protectedData)
         {
-            var memory = Current();
-            if (memory.Find(protectedData) is { } known)
+            if (_found.Find(protectedData) is { } known)
             {
                 return known;
             }
 
             var plaintext = inner.Unprotect(protectedData);
-            memory.Add(protectedData, plaintext);
+            _found.Add(protectedData, plaintext);
             return plaintext;
-        }
-
-        private Memory Current()
-        {
-            var memory = Volatile.Read(ref _memory);
-            var period = clock.GetElapsedTime(_began).Ticks / Period.Ticks;
-            if (period == memory.Period && !memory.IsFull)
-            {
-                return memory;
-            }
-
-            // Who comes second takes what the first made.
-            var next = new Memory(period, period - memory.Period <= 1 ? memory : null);
-            var present = Interlocked.CompareExchange(ref _memory, next, memory);
-            return ReferenceEquals(present, memory) ? next : present;
-        }
-    }
-
-    /// <summary>What was found in cookies within one period, and within the one before.</summary>
-    private sealed class Memory(long period, Memory? former)
-    {
-        // With those before, some 5 MB at most.
-        private const int Most = 8_192;
-
-        private readonly ConcurrentDictionary<byte[], byte[]> _known = new(Bytes.Comparer);
-        private readonly ConcurrentDictionary<byte[], byte[]>? _former = former?._known;
-        private int _count;
-
-        public long Period { get; } = period;
-
-        public bool IsFull => Volatile.Read(ref _count) >= Most;
-
-        public byte[]? Find(byte[] cookie) =>
-            _known.TryGetValue(cookie, out var known) || _former?.TryGetValue(cookie, out known) == true ? known : null;
-
-        public void Add(byte[] cookie, byte[] plaintext)
-        {
-            if (_known.TryAdd(cookie, plaintext))
-            {
-                // Its own count, for the dictionary's takes every lock.
-                Interlocked.Increment(ref _count);
-            }
         }
     }
 

@@ -14,7 +14,7 @@ namespace RedisSessions.Sessions;
 /// </summary>
 internal sealed class SessionCookie(RememberedCookies cookies, IOptions<SessionOptions> options)
 {
-    private const int SecretLength = 36;
+    public const int SecretLength = 36;
 
     /// <summary>The secret in this request's cookie, as SessionMiddleware reads it; null if there is no valid one.</summary>
     public string? Read(HttpContext context)

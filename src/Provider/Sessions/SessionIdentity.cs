@@ -2,7 +2,7 @@ using RedisSessions.Storage;
 
 namespace RedisSessions.Sessions;
 
-/// <summary>Which session: the secret key that only the browser knows, and what follows from it.</summary>
+/// <summary>Which session: the secret key that only the browser knows, and what follows from it. Requests of one browser may share one.</summary>
 internal sealed class SessionIdentity
 {
     private readonly string? _secret;
