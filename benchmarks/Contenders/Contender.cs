@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Session;
 using Microsoft.Extensions.Caching.Hybrid;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using RedisSessions.Sessions;
 using StackExchange.Redis;
 using ZiggyCreatures.Caching.Fusion;
 using ZiggyCreatures.Caching.Fusion.Serialization.SystemTextJson;
@@ -25,6 +26,7 @@ public static class Contender
     public const string Hybrid = "Microsoft over HybridCache";
     public const string Fusion = "Microsoft over FusionCache";
     public const string Ping = "PING limit";
+    public const string PingRemembered = "PING limit, cookies remembered";
     public const string PingDedicated = "PING limit, dedicated threads";
 
     private const int MostBytes = 4 * 1024 * 1024;
@@ -94,6 +96,10 @@ public static class Contender
                 break;
             case PingDedicated:
                 ConnectionMultiplexer.SetFeatureFlag("DedicatedThreads", true);
+                goto case Ping;
+            case PingRemembered:
+                // The session middleware as ours has it, which does not unprotect a cookie that it knows.
+                services.AddSingleton(TimeProvider.System).AddSingleton<RememberedCookies>();
                 goto case Ping;
             case Ping:
                 services.AddSession();

@@ -12,7 +12,7 @@ namespace RedisSessions.Benchmarks.Http;
 internal sealed class HttpRun(bool quick)
 {
     private static readonly string[] Contenders =
-        [Contender.Ping, Contender.Ours, Contender.OursDedicated, Contender.OursWithoutCopies, Contender.Microsoft, Contender.JsonBlob, Contender.InMemory, Contender.Hybrid, Contender.Fusion];
+        [Contender.Ping, Contender.PingRemembered, Contender.Ours, Contender.OursDedicated, Contender.OursWithoutCopies, Contender.Microsoft, Contender.JsonBlob, Contender.InMemory, Contender.Hybrid, Contender.Fusion];
 
     // What keeps sessions in the server's own memory, the only place or the first: no other server's change is seen there.
     private static readonly string[] OwnMemory = [Contender.InMemory, Contender.Hybrid, Contender.Fusion];

@@ -20,7 +20,8 @@ internal static class Report
         text.AppendLine(CultureInfo.InvariantCulture, $"{DateTime.UtcNow:yyyy-MM-dd}, `dotnet run -c Release --project benchmarks -- http{(quick ? " --quick" : "")}`, {await MachineAsync(redis)}");
         text.AppendLine();
         text.AppendLine("Requests per second, medians over rounds in which contenders take turns of half a second; in brackets the median of the");
-        text.AppendLine("ratios to the PING limit in the same round. The limit sends one bare PING where a store would read or write. A session");
+        text.AppendLine("ratios to the PING limit in the same round. The limit sends one bare PING where a store would read or write, behind the session middleware in the box,");
+        text.AppendLine("which unprotects the cookie of every request; with cookies remembered it is behind ours, which is why ours can be beyond the limit. A session");
         text.AppendLine("has ten fields that add up to its size and two small ones that the page reads or writes. In memory is what a site on one server");
         text.AppendLine("gives up for any of the others; over HybridCache and FusionCache (an adapter of ours to IDistributedCache, Redis as their second level) a");
         text.AppendLine("read is from the server's own memory too, and does not see what another server changed, nor does it slide.");
@@ -64,23 +65,25 @@ internal static class Report
         {
             foreach (var size in rates.Where(rate => rate.Path == "/read-async").Select(rate => rate.Size).Distinct().Order())
             {
-                var goal = size > 100_000 ? "0.85" : "0.90";
+                var goal = size > 100_000 ? "0.90" : "0.95";
                 Row($"read / PING limit, {size / 1000} KB, {connections} connections", goal, rates.Ratio(("/read-async", Contender.Ours), ("/read-async", Contender.Ping), size, connections));
                 Row($"write / PING limit, {size / 1000} KB, {connections} connections", goal, rates.Ratio(("/write", Contender.Ours), ("/write", Contender.Ping), size, connections));
+                Row($"read / PING limit with cookies remembered, {size / 1000} KB, {connections} connections", "", rates.Ratio(("/read-async", Contender.Ours), ("/read-async", Contender.PingRemembered), size, connections));
+                Row($"write / PING limit with cookies remembered, {size / 1000} KB, {connections} connections", "", rates.Ratio(("/write", Contender.Ours), ("/write", Contender.PingRemembered), size, connections));
             }
 
             Row($"synchronous / asynchronous read, 10 KB, {connections} connections", "0.90", rates.Ratio(("/read-sync", Contender.Ours), ("/read-async", Contender.Ours), 10_000, connections));
             Row($"synchronous in a middleware / asynchronous read, 10 KB, {connections} connections", "0.90", rates.Ratio(("/middleware-sync", Contender.Ours), ("/read-async", Contender.Ours), 10_000, connections));
             Row($"read / in memory, 10 KB, {connections} connections", "", rates.Ratio(("/read-async", Contender.Ours), ("/read-async", Contender.InMemory), 10_000, connections));
-            Row($"read / Microsoft, 10 KB, {connections} connections", "1.8", rates.Ratio(("/read-async", Contender.Ours), ("/read-async", Contender.Microsoft), 10_000, connections));
-            Row($"write / Microsoft, 10 KB, {connections} connections", "1.5", rates.Ratio(("/write", Contender.Ours), ("/write", Contender.Microsoft), 10_000, connections));
-            Row($"read / Microsoft, 100 KB, {connections} connections", "4", rates.Ratio(("/read-async", Contender.Ours), ("/read-async", Contender.Microsoft), 100_000, connections));
-            Row($"write / Microsoft, 100 KB, {connections} connections", "4", rates.Ratio(("/write", Contender.Ours), ("/write", Contender.Microsoft), 100_000, connections));
+            Row($"read / Microsoft, 10 KB, {connections} connections", "2", rates.Ratio(("/read-async", Contender.Ours), ("/read-async", Contender.Microsoft), 10_000, connections));
+            Row($"write / Microsoft, 10 KB, {connections} connections", "1.7", rates.Ratio(("/write", Contender.Ours), ("/write", Contender.Microsoft), 10_000, connections));
+            Row($"read / Microsoft, 100 KB, {connections} connections", "4.5", rates.Ratio(("/read-async", Contender.Ours), ("/read-async", Contender.Microsoft), 100_000, connections));
+            Row($"write / Microsoft, 100 KB, {connections} connections", "4.5", rates.Ratio(("/write", Contender.Ours), ("/write", Contender.Microsoft), 100_000, connections));
             foreach (var (path, name) in new[] { ("/read-async", "read"), ("/write", "write") })
             {
                 Row($"{name} with the user index / without, 10 KB, {connections} connections", "0.95", rates.Ratio((path, Contender.OursWithUsers), (path, Contender.Ours), 10_000, connections));
-                Row($"{name} with user index and security / without, 10 KB, {connections} connections", "0.90", rates.Ratio((path, Contender.OursWithSecurity), (path, Contender.Ours), 10_000, connections));
-                Row($"{name} with encryption / without, 10 KB, {connections} connections", "0.75", rates.Ratio((path, Contender.OursWithEncryption), (path, Contender.Ours), 10_000, connections));
+                Row($"{name} with user index and security / without, 10 KB, {connections} connections", "0.95", rates.Ratio((path, Contender.OursWithSecurity), (path, Contender.Ours), 10_000, connections));
+                Row($"{name} with encryption / without, 10 KB, {connections} connections", "0.85", rates.Ratio((path, Contender.OursWithEncryption), (path, Contender.Ours), 10_000, connections));
             }
 
             Row($"read without copies / Microsoft, 10 KB, {connections} connections", "1.3", rates.Ratio(("/read-async", Contender.OursWithoutCopies), ("/read-async", Contender.Microsoft), 10_000, connections));
