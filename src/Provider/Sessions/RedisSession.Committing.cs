@@ -177,18 +177,16 @@ internal sealed partial class RedisSession
         var (expected, copy) = commit.Before is { } loaded ? (Expected.Session(loaded), _store.Copies.Find(_identity.Key, loaded)) : (Expected.Anything, null);
         var isFresh = copy is not null && copy.NextSlide > _store.Timeouts.Now && !_store.Timeouts.IsOver(copy.Session);
         var reply = await deadline.WaitAsync(
-            _store.Hash.CommitAsync(
-                _identity.Key,
-                commit.Delta,
-                expected,
-                _idleTimeout,
-                commit.Before is null ? CreatesAt : null,
-                BoundOf(commit),
-                commit.Before,
-                isFresh,
-                ReusedId,
-                commit.Before is null ? this : null,
-                Fence),
+            _store.Hash.CommitAsync(new CommitRequest(_identity.Key, commit.Delta, expected, _idleTimeout)
+            {
+                CreatedAt = commit.Before is null ? CreatesAt : null,
+                Bound = BoundOf(commit),
+                Known = commit.Before,
+                IsFresh = isFresh,
+                Reused = ReusedId,
+                Before = commit.Before is null ? this : null,
+                Turn = Fence,
+            }),
             cancellationToken).ConfigureAwait(false);
         if (reply.Outcome != CommitOutcome.Done)
         {

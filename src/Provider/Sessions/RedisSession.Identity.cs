@@ -85,7 +85,8 @@ internal sealed partial class RedisSession
         var moved = commit.After(SessionSnapshot.NoVersion, before.CreatedAt);
         var ticket = _store.Copies.Expect(_identity.Key);
         var reply = await deadline.WaitAsync(
-            _store.Hash.CommitAsync(_identity.Key, SessionDelta.Whole(moved), Expected.Anything, _idleTimeout, before.CreatedAt), cancellationToken).ConfigureAwait(false);
+            _store.Hash.CommitAsync(new CommitRequest(_identity.Key, SessionDelta.Whole(moved), Expected.Anything, _idleTimeout) { CreatedAt = before.CreatedAt }),
+            cancellationToken).ConfigureAwait(false);
         move.Own.Add(commit.Delta);
         if (!await deadline.WaitAsync(move.MayGoOnAsync(_store.Hash), cancellationToken).ConfigureAwait(false)
             || !await deadline.WaitAsync(_store.AddOns.MovingAsync(this, moved, move.From.Id).AsTask(), cancellationToken).ConfigureAwait(false))

@@ -219,7 +219,8 @@ internal sealed class SessionLoad
         }
 
         found.CopyTo(delta.Fields);
-        (_import, _importedVersion) = _store.Hash.BeginCommit(_database!, _identity.Key, delta, _reply.Session, _idle);
+        (_import, _importedVersion) = _store.Hash.BeginCommit(
+            _database!, new CommitRequest(_identity.Key, delta, Expected.Exactly(_reply.Session), _idle) { Known = _reply.Session });
     }
 
     private void Imported(CommitReply reply)

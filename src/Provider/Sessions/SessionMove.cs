@@ -83,7 +83,7 @@ internal sealed class SessionMove(SessionIdentity from, SessionSnapshot departed
                 HasCarriedOver = true;
                 var others = SessionDelta.Between(known, newer, Own);
                 var added = Own.IsCleared ? [] : TakeAdded(others, known);
-                await hash.CommitAsync(to.Key, others, Expected.Session(Departed), idle).ConfigureAwait(false);
+                await hash.CommitAsync(new CommitRequest(to.Key, others, Expected.Session(Departed), idle)).ConfigureAwait(false);
                 foreach (var (name, by) in added)
                 {
                     await hash.IncrementAsync(to.Key, name, by, Departed, idle).ConfigureAwait(false);

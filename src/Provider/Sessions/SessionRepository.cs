@@ -26,7 +26,8 @@ internal sealed class SessionRepository(SessionHash hash, SessionTimeouts timeou
         var createdAt = timeouts.Now;
         var session = SessionSnapshot.Applied(SessionSnapshot.NoVersion, createdAt, null, delta);
         addOns.StoringById(id, session, isStored: false);
-        await hash.CommitAsync(keys.Session(id), delta, Expected.Anything, timeouts.IdleTimeout, createdAt).WaitAsync(cancellationToken).ConfigureAwait(false);
+        var request = new CommitRequest(keys.Session(id), delta, Expected.Anything, timeouts.IdleTimeout) { CreatedAt = createdAt };
+        await hash.CommitAsync(request).WaitAsync(cancellationToken).ConfigureAwait(false);
         addOns.StoringById(id, session, isStored: true);
         return new CreatedSession(id.ToString(), secret);
     }

@@ -10,33 +10,11 @@ namespace RedisSessions.Storage;
 internal sealed partial class SessionHash
 {
     /// <summary>Sends a delta.</summary>
-    /// <param name="key">The session's key.</param>
-    /// <param name="delta">What to change.</param>
-    /// <param name="expected">The session that is meant; where there is another, nothing is written.</param>
-    /// <param name="idle">The idle timeout of a session that has none of its own.</param>
-    /// <param name="createdAt">The creation time if this creates the session, Unix milliseconds; null for now.</param>
-    /// <param name="bound">What it may hold afterwards; null for no limit.</param>
-    /// <param name="known">The session as the caller knows it; null for none.</param>
-    /// <param name="isFresh">Whether the caller knows that its TTL needs no sliding yet.</param>
-    /// <param name="reused">The session's id, where a session may have ended under it before; null for an id that nobody had.</param>
-    /// <param name="before">What is to be there before a session that this creates, should it be sent again; null for nothing.</param>
-    /// <param name="turn">The turn of the request that commits; null for none.</param>
     /// <exception cref="NotSupportedException">A field is to expire by itself, and the server cannot do that; nothing was written.</exception>
-    public Task<CommitReply> CommitAsync(
-        string key,
-        SessionDelta delta,
-        Expected expected,
-        TimeSpan idle,
-        long? createdAt = null,
-        CommitBound? bound = null,
-        SessionSnapshot? known = null,
-        bool isFresh = false,
-        Guid? reused = null,
-        IBeforeAgain? before = null,
-        TurnFence? turn = null)
+    public Task<CommitReply> CommitAsync(CommitRequest request)
     {
-        var reply = CommitAnyAsync(key, delta, expected, idle, createdAt, bound, known, isFresh, reused, before, turn);
-        return delta.Expires ? ExpiringAsync(reply) : reply;
+        var reply = _codec is null ? CommitPlainAsync(request) : CommitSealedAsync(request);
+        return request.Delta.Expires ? ExpiringAsync(reply) : reply;
     }
 
     private async Task<CommitReply> ExpiringAsync(Task<CommitReply> commit)
@@ -51,36 +29,19 @@ internal sealed partial class SessionHash
         }
     }
 
-    private async Task<CommitReply> CommitAnyAsync(
-        string key,
-        SessionDelta delta,
-        Expected expected,
-        TimeSpan idle,
-        long? createdAt,
-        CommitBound? bound,
-        SessionSnapshot? known,
-        bool isFresh,
-        Guid? reused,
-        IBeforeAgain? before,
-        TurnFence? turn)
+    private async Task<CommitReply> CommitPlainAsync(CommitRequest request)
     {
-        var (markKey, fresh) = (reused is { } id ? keys.Ended(id) : null, isFresh ? known : null);
-        if (_codec is not null)
-        {
-            return await CommitSealedAsync(_codec, key, delta, expected, idle, createdAt, bound, known, fresh, markKey, before, turn).ConfigureAwait(false);
-        }
-
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-        var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(idle));
-        var creation = createdAt ?? times.Now;
+        var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(request.Idle));
+        var creation = request.CreatedAt ?? times.Now;
         try
         {
-            var call = CommitScript.Begin(database, _channel, key, times, expected, version, creation, delta, codec: null, fresh, bound, markKey: markKey, turn: turn);
-            return CommitScript.Reply(await call.EndAsync(before).ConfigureAwait(false), version, fresh);
+            var call = Begin(database, request, times, version, creation);
+            return CommitScript.Reply(await call.EndAsync(request.Before).ConfigureAwait(false), version, request.Fresh);
         }
         catch (Exception lost) when (RedisAway.LeavesOutcomeUnknown(lost) && Failover.Of(database) is not null)
         {
-            return await CommitAgainAsync(Failover.Of(database)!, lost, new LostCommit(version, key, delta, expected, idle, creation, bound, known, markKey, before, turn)).ConfigureAwait(false);
+            return await CommitAgainAsync(Failover.Of(database)!, lost, new LostCommit(request, version, creation)).ConfigureAwait(false);
         }
     }
 
@@ -88,27 +49,17 @@ internal sealed partial class SessionHash
     /// The seal is over all that the session holds afterwards, so it is made by who knows all that it held before: where others committed in
     /// between, nothing is written, what there is now is read, and the seal is made again over that.
     /// </summary>
-    private async Task<CommitReply> CommitSealedAsync(
-        FieldCodec codec,
-        string key,
-        SessionDelta delta,
-        Expected expected,
-        TimeSpan idle,
-        long? createdAt,
-        CommitBound? bound,
-        SessionSnapshot? known,
-        SessionSnapshot? fresh,
-        string? markKey,
-        IBeforeAgain? before,
-        TurnFence? turn)
+    private async Task<CommitReply> CommitSealedAsync(CommitRequest request)
     {
         var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
+        var (known, expected) = (request.Known, request.Expected);
         var isKnown = known is not { Version: SessionSnapshot.NoVersion } and not { IsPartial: true };
+        var isFresh = request.IsFresh;
         while (true)
         {
             if (!isKnown)
             {
-                var read = await ReadAsync(key).ConfigureAwait(false);
+                var read = await ReadAsync(request.Key).ConfigureAwait(false);
                 if (read.IsForged)
                 {
                     return new CommitReply(CommitOutcome.Missing);
@@ -122,18 +73,18 @@ internal sealed partial class SessionHash
                 return new CommitReply(CommitOutcome.Missing);
             }
 
-            var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(idle));
-            var creation = createdAt ?? times.Now;
+            var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(request.Idle));
+            var creation = request.CreatedAt ?? times.Now;
             CommitReply reply;
             try
             {
-                var seal = codec.Seal(key, SessionSnapshot.Applied(version, known?.CreatedAt ?? creation, known, delta));
-                var call = CommitScript.Begin(database, _channel, key, times, Expected.Exactly(known), version, creation, delta, codec, fresh, bound, seal, markKey, turn);
-                reply = CommitScript.Reply(await call.EndAsync(before).ConfigureAwait(false), version, fresh);
+                var exact = request.To(known) with { IsFresh = isFresh };
+                var call = Begin(database, exact, times, version, creation);
+                reply = CommitScript.Reply(await call.EndAsync(request.Before).ConfigureAwait(false), version, exact.Fresh);
             }
             catch (Exception lost) when (RedisAway.LeavesOutcomeUnknown(lost) && Failover.Of(database) is not null)
             {
-                return await CommitAgainAsync(Failover.Of(database)!, lost, new LostCommit(version, key, delta, expected, idle, creation, bound, known, markKey, before, turn)).ConfigureAwait(false);
+                return await CommitAgainAsync(Failover.Of(database)!, lost, new LostCommit(request with { Known = known }, version, creation)).ConfigureAwait(false);
             }
 
             if (reply.Outcome is not (CommitOutcome.Changed or CommitOutcome.Missing) || expected.Version is not null || (reply.Outcome == CommitOutcome.Missing && expected.CreatedAt is not null))
@@ -141,21 +92,22 @@ internal sealed partial class SessionHash
                 return reply;
             }
 
-            (isKnown, fresh) = (false, null);
+            (isKnown, isFresh) = (false, false);
         }
     }
 
     /// <summary>As <see cref="CommitAsync"/>, for who cannot await: whoever began it ends the call with <see cref="CommitScript.Reply"/>.</summary>
-    /// <param name="database">The connection.</param>
-    /// <param name="key">The session's key.</param>
-    /// <param name="delta">What to change.</param>
-    /// <param name="known">What there must be, exactly; null for nothing.</param>
-    /// <param name="idle">The idle timeout of a session that has none of its own.</param>
-    public (RedisScript.Call Call, long Version) BeginCommit(IDatabase database, string key, SessionDelta delta, SessionSnapshot? known, TimeSpan idle)
+    public (RedisScript.Call Call, long Version) BeginCommit(IDatabase database, CommitRequest request)
     {
-        var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(idle));
-        var seal = _codec?.Seal(key, SessionSnapshot.Applied(version, known?.CreatedAt ?? times.Now, known, delta));
-        return (CommitScript.Begin(database, _channel, key, times, Expected.Exactly(known), version, times.Now, delta, _codec, seal: seal), version);
+        var (version, times) = (SessionSnapshot.NewVersion(), timeouts.Times(request.Idle));
+        return (Begin(database, request, times, version, times.Now), version);
+    }
+
+    /// <summary>Sends it, sealed where there are seals: then it says all that it is a change of.</summary>
+    private RedisScript.Call Begin(IDatabase database, CommitRequest request, SlideTimes times, long version, long creation)
+    {
+        var seal = _codec?.Seal(request.Key, SessionSnapshot.Applied(version, request.Known?.CreatedAt ?? creation, request.Known, request.Delta));
+        return CommitScript.Begin(database, _channel, request, times, version, creation, _codec, seal, request.Reused is { } id ? keys.Ended(id) : null);
     }
 
     /// <summary>Adds to a field of a session that exists.</summary>
@@ -206,7 +158,7 @@ internal sealed partial class SessionHash
             var delta = new SessionDelta();
             var sum = Encoding.UTF8.GetBytes(checked(number + by).ToString(CultureInfo.InvariantCulture));
             delta.Set(name, sum, expires);
-            var reply = await CommitAsync(key, delta, Expected.Exactly(current), idle, known: current, turn: turn).ConfigureAwait(false);
+            var reply = await CommitAsync(new CommitRequest(key, delta, Expected.Exactly(current), idle) { Known = current, Turn = turn }).ConfigureAwait(false);
             if (reply.Outcome != CommitOutcome.Changed)
             {
                 return new IncrementReply(reply, sum, expires);
@@ -253,7 +205,7 @@ internal sealed partial class SessionHash
 
             var delta = new SessionDelta();
             delta.Remove(name);
-            var reply = await CommitAsync(key, delta, Expected.Exactly(known), idle, known: known, turn: turn).ConfigureAwait(false);
+            var reply = await CommitAsync(new CommitRequest(key, delta, Expected.Exactly(known), idle) { Known = known, Turn = turn }).ConfigureAwait(false);
             if (reply.Outcome != CommitOutcome.Changed)
             {
                 return new TakeReply(reply, reply.Outcome == CommitOutcome.Done ? value : null);

@@ -15,7 +15,7 @@ internal sealed partial class SessionHash
     /// </summary>
     private async Task<CommitReply> CommitAgainAsync(Failover failover, Exception lost, LostCommit commit)
     {
-        var (since, failure) = (Environment.TickCount64, lost);
+        var (request, since, failure) = (commit.Request, Environment.TickCount64, lost);
         var waits = true;
         while (true)
         {
@@ -27,10 +27,10 @@ internal sealed partial class SessionHash
 
             try
             {
-                var read = await ReadAsync(commit.Key).ConfigureAwait(false);
+                var read = await ReadAsync(request.Key).ConfigureAwait(false);
                 failover.Recovered();
                 var now = read.Session;
-                if (read.IsForged || (commit.Expected.CreatedAt is { } meant && now?.CreatedAt != meant))
+                if (read.IsForged || (request.Expected.CreatedAt is { } meant && now?.CreatedAt != meant))
                 {
                     return new CommitReply(CommitOutcome.Missing);
                 }
@@ -51,28 +51,14 @@ internal sealed partial class SessionHash
                     return new CommitReply(CommitOutcome.Done, commit.Version, commit.Version, now!.CreatedAt);
                 }
 
-                if (commit.Before is not null)
+                if (request.Before is not null)
                 {
-                    await commit.Before.SendAsync().ConfigureAwait(false);
+                    await request.Before.SendAsync().ConfigureAwait(false);
                 }
 
                 var database = await connection.GetDatabaseAsync().ConfigureAwait(false);
-                var seal = _codec?.Seal(commit.Key, SessionSnapshot.Applied(commit.Version, now?.CreatedAt ?? commit.Creation, now, rest));
-                var call = CommitScript.Begin(
-                    database,
-                    _channel,
-                    commit.Key,
-                    timeouts.Times(commit.Idle),
-                    Expected.Exactly(now),
-                    commit.Version,
-                    commit.Creation,
-                    rest,
-                    _codec,
-                    bound: commit.Bound,
-                    seal: seal,
-                    markKey: commit.MarkKey,
-                    turn: commit.Turn);
-                var reply = CommitScript.Reply(await call.EndAsync(commit.Before).ConfigureAwait(false), commit.Version);
+                var call = Begin(database, request.To(now) with { Delta = rest }, timeouts.Times(request.Idle), commit.Version, commit.Creation);
+                var reply = CommitScript.Reply(await call.EndAsync(request.Before).ConfigureAwait(false), commit.Version);
                 if (reply.Outcome is CommitOutcome.Changed or CommitOutcome.Missing)
                 {
                     // Others, since it was read.
@@ -80,7 +66,7 @@ internal sealed partial class SessionHash
                     continue;
                 }
 
-                if (reply.Outcome == CommitOutcome.TurnLost && now?.Version != commit.Known?.Version)
+                if (reply.Outcome == CommitOutcome.TurnLost && now?.Version != request.Known?.Version)
                 {
                     // The first attempt may have been made while the turn was the caller's: then it is not so that nothing was.
                     ExceptionDispatchInfo.Throw(lost);

@@ -418,7 +418,7 @@ public abstract class LifetimeTests(RedisServer server) : ServerTest(server)
         delta.Set("b", [2]);
         delta.Set("code", [3], DateTimeOffset.UtcNow.AddMinutes(1).ToUnixTimeMilliseconds());
         var before = await database.HashGetAllAsync(KeyOf(IdOf(secret)));
-        await Assert.ThrowsAsync<NotSupportedException>(() => hash.CommitAsync(KeyOf(IdOf(secret)), delta, default, Long));
+        await Assert.ThrowsAsync<NotSupportedException>(() => hash.CommitAsync(new CommitRequest(KeyOf(IdOf(secret)), delta, default, Long)));
         Assert.Equal(before, await database.HashGetAllAsync(KeyOf(IdOf(secret))));
         await Assert.ThrowsAsync<NotSupportedException>(() => StartAsync(options: o => o.RequireFieldExpiry = true));
     }

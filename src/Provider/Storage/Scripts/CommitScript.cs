@@ -158,35 +158,17 @@ internal static class CommitScript
     /// <summary>Sends the delta; values are encoded by <paramref name="codec"/> if there is one.</summary>
     /// <param name="database">The connection.</param>
     /// <param name="channel">Who holds copies listens there; null for nobody.</param>
-    /// <param name="key">The session's key.</param>
+    /// <param name="request">What is asked for.</param>
     /// <param name="times">What the TTL follows from.</param>
-    /// <param name="expected">The session that is meant.</param>
     /// <param name="version">The version afterwards.</param>
     /// <param name="creation">The creation time of the session if this creates it, Unix milliseconds.</param>
-    /// <param name="delta">What to change.</param>
     /// <param name="codec">Null where values are stored as they are.</param>
-    /// <param name="fresh">The session that is meant, where the caller knows it and that its TTL needs no sliding yet; null where it does not.</param>
-    /// <param name="bound">What the session may hold afterwards; null for no limit.</param>
     /// <param name="seal">What makes all of it one afterwards; null where there is no codec.</param>
     /// <param name="markKey">What says why the session before it ended, and goes where this creates another; null for nothing.</param>
-    /// <param name="turn">The turn of the request that commits; null for none.</param>
     public static RedisScript.Call Begin(
-        IDatabase database,
-        string? channel,
-        string key,
-        SlideTimes times,
-        Expected expected,
-        long version,
-        long creation,
-        SessionDelta delta,
-        FieldCodec? codec,
-        SessionSnapshot? fresh = null,
-        CommitBound? bound = null,
-        byte[]? seal = null,
-        string? markKey = null,
-        TurnFence? turn = null) =>
-        ScriptFor(bound, delta.Expires).Begin(
-            database, channel, markKey is null ? [key] : [key, markKey], Arguments(key, times, expected, version, creation, delta, codec, fresh, bound, seal), turn);
+        IDatabase database, string? channel, CommitRequest request, SlideTimes times, long version, long creation, FieldCodec? codec, byte[]? seal, string? markKey) =>
+        ScriptFor(request.Bound, request.Delta.Expires).Begin(
+            database, channel, markKey is null ? [request.Key] : [request.Key, markKey], Arguments(request, times, version, creation, codec, seal), request.Turn);
 
     private static ChangeScript ScriptFor(CommitBound? bound, bool expires) => (bound, expires) switch
     {
@@ -196,12 +178,12 @@ internal static class CommitScript
         (not null, true) => BoundedExpiringScript,
     };
 
-    private static RedisValue[] Arguments(
-        string key, SlideTimes times, Expected expected, long version, long creation, SessionDelta delta, FieldCodec? codec, SessionSnapshot? fresh, CommitBound? bound, byte[]? seal)
+    private static RedisValue[] Arguments(CommitRequest request, SlideTimes times, long version, long creation, FieldCodec? codec, byte[]? seal)
     {
+        var (delta, expected, bound) = (request.Delta, request.Expected, request.Bound);
         var expires = delta.Expires;
         var header = (bound is null ? Header : BoundedHeader) + (expires ? 1 : 0);
-        var arguments = DeltaArguments.Behind(header, key, delta, codec, seal, out var sets);
+        var arguments = DeltaArguments.Behind(header, request.Key, delta, codec, seal, out var sets);
         var onlySets = !delta.IsCleared && !delta.ChangesTimeouts && arguments.Length == header + (2 * sets) && sets < MostPlainSets && !expires;
         times.WriteTo(arguments);
         arguments[5] = expected.CreatedAt is { } created ? created : RedisValue.EmptyString;
@@ -211,7 +193,7 @@ internal static class CommitScript
         arguments[9] = delta.IsCleared ? 1 : 0;
         arguments[10] = delta.ChangesTimeouts ? 1 : 0;
         arguments[11] = sets;
-        arguments[12] = fresh is not null && onlySets && !delta.TouchesExpiring(fresh.Fields) ? fresh.Version : RedisValue.EmptyString;
+        arguments[12] = request.Fresh is { } fresh && onlySets && !delta.TouchesExpiring(fresh.Fields) ? fresh.Version : RedisValue.EmptyString;
         if (bound is { } limited)
         {
             arguments[13] = limited.Known;
