@@ -13,8 +13,8 @@ namespace Microsoft.AspNetCore.Builder;
 
 /// <summary>
 /// <c>app.UseSession()</c> on a <see cref="WebApplication"/>: the in-box session middleware, followed by an awaited load, so that whatever
-/// runs behind it, custom middleware among it, finds the session in memory and blocks no thread. Of our session only; with any other
-/// <see cref="Microsoft.AspNetCore.Session.ISessionStore"/> these are the in-box methods, and nothing else.
+/// runs behind it, custom middleware among it, finds the session in memory and blocks no thread. What Data Protection found in a session cookie is
+/// remembered for up to a minute. Where <c>AddRedisSession</c> was not called these are the in-box methods, and nothing else.
 /// <para>
 /// A <see cref="WebApplication"/> is the better match for <c>TApp</c> than for the in-box methods' <see cref="IApplicationBuilder"/>, so an
 /// application calls these without another line. They are generic, because of two methods that match alike the compiler takes

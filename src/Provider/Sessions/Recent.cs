@@ -3,14 +3,16 @@ using System.Collections.Concurrent;
 namespace RedisSessions.Sessions;
 
 /// <summary>
-/// What was worked out lately, for what comes with nearly every request. Forgotten within a minute, used or not, and bounded: it holds what was
-/// added in this half minute and in the one before, and where that is much, of these the latest.
+/// What was worked out lately, for what comes with nearly every request. Nothing older than a minute is found, used or not, and it is bounded: it
+/// holds what was added in this half minute and in the one before, and where that is much, of these the latest.
 /// </summary>
 internal sealed class Recent<TKey, TValue>(TimeProvider clock, IEqualityComparer<TKey>? comparer = null)
     where TKey : notnull
     where TValue : class
 {
-    private const int MostInPeriod = 8_192;
+    /// <summary>As many of the latest are found; never more than twice as many.</summary>
+    public const int Capacity = 16_384;
+
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(30);
 
     private readonly long _began = clock.GetTimestamp();
@@ -30,26 +32,26 @@ internal sealed class Recent<TKey, TValue>(TimeProvider clock, IEqualityComparer
         }
 
         // Who comes second takes what the first made.
-        var next = new Entries(period, period - entries.Period <= 1 ? entries : null, comparer);
+        var next = new Entries(period, period - entries.Period <= 1 ? entries.Known : null, comparer);
         var present = Interlocked.CompareExchange(ref _entries, next, entries);
         return ReferenceEquals(present, entries) ? next : present;
     }
 
-    private sealed class Entries(long period, Entries? former, IEqualityComparer<TKey>? comparer)
+    private sealed class Entries(long period, ConcurrentDictionary<TKey, TValue>? former, IEqualityComparer<TKey>? comparer)
     {
-        private readonly ConcurrentDictionary<TKey, TValue> _known = new(comparer);
-        private readonly ConcurrentDictionary<TKey, TValue>? _former = former?._known;
         private int _count;
+
+        public ConcurrentDictionary<TKey, TValue> Known { get; } = new(comparer);
 
         public long Period { get; } = period;
 
-        public bool IsFull => Volatile.Read(ref _count) >= MostInPeriod;
+        public bool IsFull => Volatile.Read(ref _count) >= Capacity;
 
-        public TValue? Find(TKey key) => _known.TryGetValue(key, out var known) || _former?.TryGetValue(key, out known) == true ? known : null;
+        public TValue? Find(TKey key) => Known.TryGetValue(key, out var known) || former?.TryGetValue(key, out known) == true ? known : null;
 
         public void Add(TKey key, TValue value)
         {
-            if (_known.TryAdd(key, value))
+            if (Known.TryAdd(key, value))
             {
                 // Its own count, for the dictionary's takes every lock.
                 Interlocked.Increment(ref _count);

@@ -7,29 +7,42 @@ namespace RedisSessions.Sessions;
 
 /// <summary>
 /// Data Protection for the session cookie, which remembers what it found in one. A browser sends the same cookie with every request, and to
-/// unprotect it takes more of the processor than all the rest of a read.
+/// unprotect it takes half as much of the processor as all the rest of a read.
 /// </summary>
 /// <remarks>
 /// It holds nothing but what Data Protection itself accepted, so nobody fills it with cookies of their own making; it compares all of a cookie, in
-/// constant time; it is bounded; and it forgets within a minute, used or not, so that a key that was revoked is refused a minute later than
-/// the key ring would, which itself reads only once a day what other processes revoked. What it holds in memory is what a request holds, and the key ring opens.
+/// constant time; it is bounded; and it answers with nothing older than a minute, used or not, so that a key that was revoked is refused a minute later
+/// than the key ring would, which itself reads only once a day what other processes revoked. In memory are the secrets of the last minute in which somebody came,
+/// beside the key ring that opens them all.
+/// <para>
+/// Of the framework's Data Protection alone: another one may decide anew with every call, by tenant or by time.
+/// </para>
 /// </remarks>
 internal sealed class RememberedCookies(IServiceProvider services, TimeProvider clock) : IDataProtectionProvider
 {
-    // Not before somebody needs it: the key ring may be in Redis, and options that are wrong are reported by the start-up.
-    private readonly Lazy<IDataProtector> _protector = new(() => new RememberingProtector(
-        services.GetRequiredService<IDataProtectionProvider>().CreateProtector(nameof(SessionMiddleware)), clock));
+    // Not before somebody needs it: the key ring may be in Redis, and options that are wrong are reported by the start-up. A failure is not kept.
+    private readonly Lazy<IDataProtector> _protector = new(() => Make(services, clock), LazyThreadSafetyMode.PublicationOnly);
 
-    /// <summary>SessionMiddleware's.</summary>
+    /// <summary>SessionMiddleware's. What it answers belongs to all that ask, and is not to be changed.</summary>
     public IDataProtector Protector => _protector.Value;
 
     public IDataProtector CreateProtector(string purpose) => purpose == nameof(SessionMiddleware)
         ? Protector
         : services.GetRequiredService<IDataProtectionProvider>().CreateProtector(purpose);
 
+    private static IDataProtector Make(IServiceProvider services, TimeProvider clock)
+    {
+        var protection = services.GetRequiredService<IDataProtectionProvider>();
+        var protector = protection.CreateProtector(nameof(SessionMiddleware));
+        return protection.GetType().Assembly == typeof(DataProtectionOptions).Assembly ? new RememberingProtector(protector, clock) : protector;
+    }
+
     private sealed class RememberingProtector(IDataProtector inner, TimeProvider clock) : IDataProtector
     {
-        private readonly Recent<byte[], byte[]> _found = new(clock, Bytes.Comparer);
+        // SessionMiddleware's are of 132 bytes.
+        private const int Longest = 512;
+
+        private readonly Recent<byte[], byte[]> _found = new(clock, ByteArrayComparer.Instance);
 
         public IDataProtector CreateProtector(string purpose) => inner.CreateProtector(purpose);
 
@@ -37,6 +50,11 @@ internal sealed class RememberedCookies(IServiceProvider services, TimeProvider 
 
         public byte[] Unprotect(byte[] protectedData)
         {
+            if (protectedData.Length > Longest)
+            {
+                return inner.Unprotect(protectedData);
+            }
+
             if (_found.Find(protectedData) is { } known)
             {
                 return known;
@@ -47,18 +65,19 @@ internal sealed class RememberedCookies(IServiceProvider services, TimeProvider 
             return plaintext;
         }
     }
+}
 
-    private sealed class Bytes : IEqualityComparer<byte[]>
+/// <summary>Bytes by their content, compared in constant time.</summary>
+internal sealed class ByteArrayComparer : IEqualityComparer<byte[]>
+{
+    public static ByteArrayComparer Instance { get; } = new();
+
+    public bool Equals(byte[]? x, byte[]? y) => CryptographicOperations.FixedTimeEquals(x, y);
+
+    public int GetHashCode(byte[] obj)
     {
-        public static Bytes Comparer { get; } = new();
-
-        public bool Equals(byte[]? x, byte[]? y) => CryptographicOperations.FixedTimeEquals(x, y);
-
-        public int GetHashCode(byte[] obj)
-        {
-            var hash = new HashCode();
-            hash.AddBytes(obj);
-            return hash.ToHashCode();
-        }
+        var hash = new HashCode();
+        hash.AddBytes(obj);
+        return hash.ToHashCode();
     }
 }
