@@ -433,6 +433,7 @@ public sealed class BackChannelLogoutTests(InProcessGarnet server) : AttackTest(
         var site = await StartFederatedAsync(map: app => app.MapGet("/nameless", (HttpContext context) => context.SignInAsync(
             new ClaimsPrincipal(new ClaimsIdentity([new("sid", "s1", null, Issuer), new("name", "ada", null, Issuer)], "oidc", "name", "role")))));
         var browser = await SignedInAsync(site, "/nameless");
+        Assert.Single(await KeysAsync("provider:*"));
         Assert.Equal(HttpStatusCode.OK, await SendAsync(site, Sign(Claims(clock, sid: "s1", sub: "4711"))));
         Assert.Equal("", await browser.GetAsync("/whoami"));
     }

@@ -336,26 +336,6 @@ public sealed class TicketStoreTests(InProcessGarnet server) : AttackTest(server
         Assert.Equal("20000", await other.GetAsync("/token"));
     }
 
-    /// <summary>The ticket as it was is there still, and too large for a cookie.</summary>
-    [Fact]
-    public async Task Whichever_reply_is_lost_while_a_ticket_slides_the_page_is_served_and_the_sign_in_goes_on()
-    {
-        var clock = StopClock();
-        using var proxy = new RedisProxy(Server.Address);
-        var site = await StartStoringAsync(redis: proxy.Address);
-        for (var lost = 1; lost <= 5; lost++)
-        {
-            var browser = site.NewBrowser();
-            await browser.GetAsync("/tokens/ada");
-            clock.Advance(Ticket * 0.6);
-            proxy.LoseReply(lost);
-            await browser.GetAsync("/none");
-            proxy.LoseReply(0);
-            await Eventually.TrueAsync(async () => await browser.GetAsync("/token") == "20000", what: $"signed in, with reply {lost} lost");
-            Assert.InRange(AuthCookieLength(browser), 1, 1_000);
-        }
-    }
-
     /// <summary>The application's own check of a principal is not asked about nobody.</summary>
     [Fact]
     public async Task The_applications_validation_meets_only_tickets_that_are_there()
