@@ -38,24 +38,36 @@ internal readonly struct IODeadline(TimeSpan timeout, TimeProvider clock, TimeSp
     }
 
     /// <summary>As <see cref="Limit"/>. A task that is given up fails without anybody being told.</summary>
-    public async Task WaitAsync(Task pending, CancellationToken cancellationToken)
+    public Task WaitAsync(Task pending, CancellationToken cancellationToken)
+    {
+        var limited = Limit(pending, cancellationToken);
+        return ReferenceEquals(limited, pending) ? pending : EndAsync(limited, pending);
+    }
+
+    /// <summary>As <see cref="WaitAsync(Task, CancellationToken)"/>.</summary>
+    public Task<T> WaitAsync<T>(Task<T> pending, CancellationToken cancellationToken)
+    {
+        var limited = Limit(pending, cancellationToken);
+        return ReferenceEquals(limited, pending) ? pending : ResultAsync(limited, pending);
+    }
+
+    private static async Task<T> ResultAsync<T>(Task limited, Task<T> pending)
+    {
+        await EndAsync(limited, pending).ConfigureAwait(false);
+        return await pending.ConfigureAwait(false);
+    }
+
+    private static async Task EndAsync(Task limited, Task pending)
     {
         try
         {
-            await Limit(pending, cancellationToken).ConfigureAwait(false);
+            await limited.ConfigureAwait(false);
         }
         catch when (!pending.IsCompleted)
         {
             pending.Observe();
             throw;
         }
-    }
-
-    /// <summary>As <see cref="WaitAsync(Task, CancellationToken)"/>.</summary>
-    public async Task<T> WaitAsync<T>(Task<T> pending, CancellationToken cancellationToken)
-    {
-        await WaitAsync((Task)pending, cancellationToken).ConfigureAwait(false);
-        return await pending.ConfigureAwait(false);
     }
 
     /// <summary>Waits on the calling thread, until the task has ended in whichever way.</summary>
