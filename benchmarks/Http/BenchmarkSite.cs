@@ -36,7 +36,6 @@ internal static class BenchmarkSite
                 context.Session.GetString("name");
                 return next(context);
             }));
-        app.UseRouting();
         app.MapGet("/none", () => "hello");
         app.MapGet("/fill/{size:int}", async (HttpContext context, int size) =>
         {

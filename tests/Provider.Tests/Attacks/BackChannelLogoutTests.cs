@@ -29,6 +29,8 @@ public sealed class BackChannelLogoutTests(InProcessGarnet server) : AttackTest(
             CookieSite.Map(app);
             map?.Invoke(app);
             app.MapGet("/idp/{sub}/{sid}", (HttpContext context, string sub, string sid) => context.SignInAsync(PrincipalOf(Issuer, sub, sid)));
+            app.MapGet("/iss/{sub}/{sid}", (HttpContext context, string sub, string sid) => context.SignInAsync(
+                new ClaimsPrincipal(new ClaimsIdentity([new("iss", Issuer), new("sub", sub), new("sid", sid), new("name", sub)], "oidc", "name", "role"))));
             app.MapGet("/other-idp/{sub}/{sid}", (HttpContext context, string sub, string sid) => context.SignInAsync(PrincipalOf("https://other.example", sub, sid)));
             app.MapBackChannelLogout(Path, o =>
             {
@@ -100,6 +102,17 @@ public sealed class BackChannelLogoutTests(InProcessGarnet server) : AttackTest(
         await browser.GetAsync(path);
         Assert.NotEqual("", await browser.GetAsync("/whoami"));
         return browser;
+    }
+
+    [Fact]
+    public async Task Who_issued_the_claims_may_also_be_said_by_a_claim()
+    {
+        var clock = StopClock();
+        var site = await StartFederatedAsync();
+        var (one, two) = (await SignedInAsync(site, "/iss/ada/s1"), await SignedInAsync(site, "/iss/ada/s2"));
+        Assert.Equal(HttpStatusCode.OK, await SendAsync(site, Sign(Claims(clock, sid: "s1", sub: "ada"))));
+        Assert.Equal("", await one.GetAsync("/whoami"));
+        Assert.Equal("ada", await two.GetAsync("/whoami"));
     }
 
     [Fact]
