@@ -14,7 +14,7 @@ public abstract class RevocationRaceTests(RedisServer server) : AttackTest(serve
         get
         {
             var data = new TheoryData<string, string>();
-            foreach (var how in new[] { "SetIdleTimeout", "SetIdleTimeout later", "ExtendAsync" })
+            foreach (var how in new[] { "SetIdleTimeout", "ExtendAsync" })
             {
                 foreach (var found in new[] { "list", "count", "revoke", "revoke all", "revoke everyone" })
                 {
@@ -38,10 +38,6 @@ public abstract class RevocationRaceTests(RedisServer server) : AttackTest(serve
         if (how == "ExtendAsync")
         {
             Assert.NotNull(await site.Sessions.ExtendAsync(id, TimeSpan.FromDays(30)));
-        }
-        else if (how == "SetIdleTimeout later")
-        {
-            await browser.GetAsync("/extend/30");
         }
 
         clock.Advance(TimeSpan.FromMinutes(30));

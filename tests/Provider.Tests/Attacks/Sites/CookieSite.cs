@@ -37,7 +37,6 @@ internal static class CookieSite
         });
 
         // A new claim, a new name: the ticket is written again, and nobody has shown any credentials.
-        app.MapGet("/extend/{days:int}", (HttpContext context, int days) => context.Session.SetIdleTimeout(TimeSpan.FromDays(days)));
         app.MapGet("/refresh", async (HttpContext context) =>
         {
             if (await context.AuthenticateAsync() is { Principal: { } principal, Properties: var properties })
