@@ -50,7 +50,7 @@ internal sealed class BrowserBinding(BrowserTraits traits, Microsoft.Extensions.
     {
         if (session.Context is { } context && (session.Stored is null || !BrowserTraits.AreNoted(session.Stored)))
         {
-            traits.Note(context, delta.SetMetadata);
+            traits.Note(context, delta.NoteMetadata);
         }
     }
 

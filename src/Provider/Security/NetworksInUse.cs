@@ -40,10 +40,10 @@ internal sealed class NetworksInUse(IOptions<SessionSecurityOptions> options, Re
             return;
         }
 
-        Note(session.SetMetadata, network, now);
+        Note(session.NoteMetadata, network, now);
         if (noted is not null && now - stored.GetNumber(Since) < Window)
         {
-            session.SetMetadata(PairAt, TextOf(now));
+            session.NoteMetadata(PairAt, TextOf(now));
         }
     }
 

@@ -71,7 +71,7 @@ internal sealed partial class RedisSession
         }
 
         _failedCommit = null;
-        var durable = await DurableWrites.BeginAsync(IsSigningIn ? _store.Durability.SignIns : _store.Durability.Commits).ConfigureAwait(false);
+        var durable = await DurableWrites.BeginAsync(IsUpkeep ? null : IsSigningIn ? _store.Durability.SignIns : _store.Durability.Commits).ConfigureAwait(false);
         var measured = Measured.Begin("commit session", _store.Metrics.CommitDuration, "EVALSHA", _store.Connection);
         Exception? refusal = null;
         CommitOutcome outcome;
@@ -100,6 +100,13 @@ internal sealed partial class RedisSession
                 throw;
             }
 
+            if (IsUpkeep && (ReferenceEquals(exception, refusal) || RedisAway.Explains(exception)))
+            {
+                _content.ForgetUpkeep();
+                _store.Logger.SessionUpkeepNotStored(_identity.Id, exception);
+                return;
+            }
+
             var failure = exception;
             if (exception is TimeoutException and not RedisTimeoutException)
             {
@@ -122,6 +129,9 @@ internal sealed partial class RedisSession
             await ReachReplicasAsync(durable, _identity.Key).ConfigureAwait(false);
         }
     }
+
+    /// <summary>Whether all that is to be stored is what the library noted by itself: neither the page nor its visitor would miss it.</summary>
+    private bool IsUpkeep => _content.IsUpkeep && _move is null or { IsWritten: true };
 
     /// <summary>Whether the next commit makes the session a user's, or another sign-in's.</summary>
     private bool IsSigningIn => _content.GetMetadata(FieldNames.SignInNumber) is { } number && number != _state.Stored?.GetMetadata(FieldNames.SignInNumber);

@@ -273,6 +273,20 @@ internal sealed partial class RedisSession : ISession, IBeforeAgain
         }
     }
 
+    /// <summary>As <see cref="SetMetadata"/>, for what the next request would note again: where a stored session's cannot be stored, no request fails for it.</summary>
+    public void NoteMetadata(string name, string? value)
+    {
+        if (State == SessionStateKind.Loaded)
+        {
+            _content.Delta.NoteMetadata(name, value);
+            AwaitResponse();
+        }
+        else
+        {
+            SetMetadata(name, value);
+        }
+    }
+
     /// <summary>Metadata as this request sees it.</summary>
     public string? GetMetadata(string name)
     {

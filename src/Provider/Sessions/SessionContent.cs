@@ -25,6 +25,9 @@ internal sealed class SessionContent(SessionTimeouts timeouts)
     /// <summary>Whether committing this would create a session that does not exist.</summary>
     public bool WouldCreate => _delta is { WouldCreate: true };
 
+    /// <summary>Whether there is nothing to be stored but upkeep.</summary>
+    public bool IsUpkeep => _delta is { IsUpkeep: true };
+
     public int Count => Present().Count;
 
     public long Bytes => Present().Bytes;
@@ -161,6 +164,9 @@ internal sealed class SessionContent(SessionTimeouts timeouts)
 
         _delta = commit.Delta;
     }
+
+    /// <summary>It could not be stored: the next request sees to it.</summary>
+    public void ForgetUpkeep() => _delta = null;
 
     /// <summary>What has not expired.</summary>
     private SessionFields Present()

@@ -8,6 +8,7 @@ internal sealed class SessionDelta
     private Dictionary<string, string?>? _metadata;
     private Dictionary<string, long>? _expiries;
     private Dictionary<string, long>? _forgotten;
+    private bool _isUpkeep = true;
 
     /// <summary>Whether everything that Redis holds at commit time goes first.</summary>
     public bool IsCleared { get; private set; }
@@ -26,6 +27,11 @@ internal sealed class SessionDelta
 
     /// <summary>New metadata by stored names; <see langword="null"/> removes it.</summary>
     public IReadOnlyDictionary<string, string?> Metadata => _metadata ?? NoMetadata;
+
+    /// <summary>
+    /// Whether there is nothing in it but what the library notes by itself while a session is used, and would note again with the next request: nobody waits for it, and nobody misses it.
+    /// </summary>
+    public bool IsUpkeep => _isUpkeep && !IsCleared && !Creates && Fields.Count == 0 && Metadata.Count > 0;
 
     public bool IsEmpty => !IsCleared && !Creates && Fields.Count == 0 && Metadata.Count == 0;
 
@@ -131,7 +137,14 @@ internal sealed class SessionDelta
     /// <summary>What has expired by itself need not be known any more.</summary>
     public void Forget(string name, long expired) => (_forgotten ??= new(StringComparer.Ordinal))[name] = expired;
 
-    public void SetMetadata(string name, string? value) => (_metadata ??= new(StringComparer.Ordinal))[name] = value;
+    public void SetMetadata(string name, string? value)
+    {
+        _isUpkeep = false;
+        NoteMetadata(name, value);
+    }
+
+    /// <summary>As <see cref="SetMetadata"/>, for what is upkeep.</summary>
+    public void NoteMetadata(string name, string? value) => (_metadata ??= new(StringComparer.Ordinal))[name] = value;
 
     public void Clear()
     {
@@ -167,9 +180,10 @@ internal sealed class SessionDelta
             Forget(name, expired);
         }
 
+        _isUpkeep &= later._isUpkeep;
         foreach (var (name, value) in later.Metadata)
         {
-            SetMetadata(name, value);
+            NoteMetadata(name, value);
         }
     }
 

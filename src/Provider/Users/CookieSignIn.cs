@@ -235,7 +235,7 @@ internal sealed partial class CookieSignIn(
         if (EndOf(context) is { } end
             && !(long.TryParse(session.GetMetadata(UserFields.TicketEnd), CultureInfo.InvariantCulture, out var known) && known > end - TicketPrecision))
         {
-            session.SetMetadata(UserFields.TicketEnd, end.ToString(CultureInfo.InvariantCulture));
+            session.NoteMetadata(UserFields.TicketEnd, end.ToString(CultureInfo.InvariantCulture));
         }
 
         RememberedSession.Renew(session, timeouts, withTicket: IsRenewed(context));

@@ -75,7 +75,7 @@ internal static class RememberedSession
         var ends = Math.Min(now + life, latest);
         if ((ends > known || withTicket) && session.RenewCookie() && ends > known)
         {
-            session.SetMetadata(FieldNames.CookieEnds, Text(ends));
+            session.NoteMetadata(FieldNames.CookieEnds, Text(ends));
         }
     }
 

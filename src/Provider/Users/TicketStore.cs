@@ -147,7 +147,8 @@ internal sealed class TicketStore(string scheme, IHttpContextAccessor contexts, 
                     if (session.State == SessionStateKind.Loaded && session.GetMetadata(UserFields.SignInNumber) == number)
                     {
                         isKept = session.GetMetadata(UserFields.Ticket) is not null;
-                        session.SetMetadata(UserFields.Ticket, WebEncoders.Base64UrlEncode(_protector.Protect(bytes)));
+                        Action<string, string?> set = isKept ? session.NoteMetadata : session.SetMetadata;
+                        set(UserFields.Ticket, WebEncoders.Base64UrlEncode(_protector.Protect(bytes)));
                         await session.CommitAsync(cancellationToken).ConfigureAwait(false);
                     }
                 }
