@@ -33,7 +33,7 @@ public sealed class WaitForReplicasTests : OwnRedisTest
         return (master, replica);
     }
 
-    private Task<Site> SiteAsync(string redis, Action<WaitForReplicasOptions> wait, Action<RedisSessionOptions>? options = null, Action<RedisSessionBuilder>? addOns = null) => SiteAsync(
+    private Task<Site> SiteAsync(string redis, Action<WaitForReplicasOptions> wait, Action<RedisSessionOptions>? options = null, Action<RedisSessionBuilder>? addOns = null, Action<IApplicationBuilder>? beforeSession = null) => SiteAsync(
         redis + RedisServer.Patient,
         app =>
         {
@@ -70,7 +70,9 @@ public sealed class WaitForReplicasTests : OwnRedisTest
             SignInSite.AddServices(services);
             services.AddHealthChecks().AddRedisSession();
         },
-        addOns: addOns);
+        addOns: addOns,
+        beforeSession: beforeSession,
+        afterSession: beforeSession is null ? null : app => app.UseAuthentication().UseRouting());
 
     private string KeyOf(string id) => $"{Fleet.Prefix}{{{id}}}";
 
@@ -245,6 +247,29 @@ public sealed class WaitForReplicasTests : OwnRedisTest
             scope.Touch($"{Fleet.Prefix}a");
             return await scope.EndAsync();
         }
+    }
+
+    /// <summary>What was noted by the way is noted again where it is lost: from which network a session is used.</summary>
+    [Fact]
+    public async Task What_a_page_did_not_change_itself_is_waited_for_by_nobody()
+    {
+        var (master, _) = await StartAsync();
+        var address = IPAddress.Parse("192.0.2.1");
+        var site = await SiteAsync(
+            master.Address,
+            wait => (wait.Commits.Replicas, wait.SignIns.Replicas) = (2, 1),
+            addOns: builder => builder.AddUserIndex().AddSecurity(),
+            beforeSession: app => app.Use((context, next) =>
+            {
+                context.Connection.RemoteIpAddress = address;
+                return next(context);
+            }));
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/login/ada");
+        address = IPAddress.Parse("198.51.100.1");
+        Assert.Equal("", await browser.GetAsync("/get/a"));
+        await using var reader = await ConnectionMultiplexer.ConnectAsync(master.Address);
+        Assert.Equal("198.51.100", ((string?)await reader.GetDatabase().HashGetAsync(KeyOf(await browser.GetAsync("/id")), "@wn"))?[..10]);
     }
 
     [Fact]
