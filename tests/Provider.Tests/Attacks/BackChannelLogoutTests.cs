@@ -23,7 +23,8 @@ public sealed class BackChannelLogoutTests(InProcessGarnet server) : AttackTest(
 
     private static RsaSecurityKey NewKey(string id) => new(RSA.Create(2048)) { KeyId = id };
 
-    private Task<Site> StartFederatedAsync(Action<BackChannelLogoutOptions>? options = null, string? redis = null, IConfigurationManager<OpenIdConnectConfiguration>? manager = null, Action<WebApplication>? map = null) => StartAsync(
+    private Task<Site> StartFederatedAsync(Action<BackChannelLogoutOptions>? options = null, string? redis = null, IConfigurationManager<OpenIdConnectConfiguration>? manager = null, Action<WebApplication>? map = null,
+        Action<ProviderSessionsOptions>? provider = null) => StartAsync(
         app =>
         {
             CookieSite.Map(app);
@@ -40,7 +41,7 @@ public sealed class BackChannelLogoutTests(InProcessGarnet server) : AttackTest(
         },
         redis: redis,
         services: CookieSite.AddServices,
-        addOns: builder => builder.AddProviderSessions().AddSecurity(),
+        addOns: builder => builder.AddProviderSessions(provider).AddSecurity(),
         afterSession: app => app.UseAuthentication().UseRouting().UseAuthorization());
 
     private static StaticConfigurationManager<OpenIdConnectConfiguration> ManagerOf(SecurityKey key) => new(ConfigurationOf(key));
@@ -113,6 +114,46 @@ public sealed class BackChannelLogoutTests(InProcessGarnet server) : AttackTest(
         Assert.Equal(HttpStatusCode.OK, await SendAsync(site, Sign(Claims(clock, sid: "s1", sub: "ada"))));
         Assert.Equal("", await one.GetAsync("/whoami"));
         Assert.Equal("ada", await two.GetAsync("/whoami"));
+    }
+
+    /// <summary>Claims that the application made itself name no issuer; whose sign-in they are it says then.</summary>
+    [Fact]
+    public async Task Whose_sign_in_it_is_may_be_said_by_the_application()
+    {
+        var clock = StopClock();
+        var site = await StartFederatedAsync(
+            map: app => app.MapGet("/own/{user}/{session}", (HttpContext context, string user, string session) => context.SignInAsync(
+                new ClaimsPrincipal(new ClaimsIdentity([new("name", user), new("at-provider", session)], "own", "name", "role")))),
+            provider: o => o.SignInOf = principal => principal.FindFirst("at-provider") is { } claim ? new ProviderSignIn { Issuer = Issuer, SessionId = claim.Value } : null);
+        var (one, two, none) = (await SignedInAsync(site, "/own/ada/s1"), await SignedInAsync(site, "/own/ada/s2"), await SignedInAsync(site, "/idp/ada/s1"));
+        Assert.Equal(HttpStatusCode.OK, await SendAsync(site, Sign(Claims(clock, sid: "s1"))));
+        Assert.Equal("", await one.GetAsync("/whoami"));
+        Assert.Equal("ada", await two.GetAsync("/whoami"));
+        Assert.Equal("ada", await none.GetAsync("/whoami"));
+    }
+
+    /// <summary>A sign-in that names nobody is in no user's list; its provider ends it all the same, and that is told.</summary>
+    [Fact]
+    public async Task A_sign_in_without_a_user_is_ended_by_its_session()
+    {
+        var clock = StopClock();
+        var site = await StartFederatedAsync(map: app =>
+        {
+            app.MapGet("/guest/{session}", (HttpContext context, string session) => context.SignInAsync(
+                new ClaimsPrincipal(new ClaimsIdentity([new("sid", session, null, Issuer)], "oidc"))));
+            app.MapGet("/authenticated", (HttpContext context) => context.User.Identity?.IsAuthenticated == true);
+            app.MapGet("/why", async (HttpContext context) => $"{await context.Session.GetEndReasonAsync()}");
+        });
+        var (one, two) = (site.NewBrowser(), site.NewBrowser());
+        await one.GetAsync("/guest/s1");
+        await two.GetAsync("/guest/s2");
+        await one.GetAsync("/set/cart/tea");
+        Assert.Equal(("true", "true", ""), (await one.GetAsync("/authenticated"), await two.GetAsync("/authenticated"), await one.GetAsync("/owner")));
+        Assert.Equal(HttpStatusCode.OK, await SendAsync(site, Sign(Claims(clock, sid: "s1"))));
+        Assert.Equal("SignedOut", await one.Copy().GetAsync("/why"));
+        Assert.Equal("", await one.Copy().GetAsync("/get/cart"));
+        Assert.Equal("false", await one.GetAsync("/authenticated"));
+        Assert.Equal("true", await two.GetAsync("/authenticated"));
     }
 
     [Fact]

@@ -1,4 +1,6 @@
+using System.Collections.Concurrent;
 using System.Security.Claims;
+using System.Security.Cryptography;
 using System.Text;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.Cookies;
@@ -15,13 +17,14 @@ public sealed class TicketStoreTests(InProcessGarnet server) : AttackTest(server
     private static readonly string Token = new('t', 20_000);
 
     private Task<Site> StartStoringAsync(
-        bool stores = true, Action<UserIndexOptions>? users = null, bool sliding = true, string? redis = null, Action<SessionSecurityOptions>? security = null, Action<TicketStoreOptions>? store = null) => StartAsync(
+        bool stores = true, Action<UserIndexOptions>? users = null, bool sliding = true, string? redis = null, Action<SessionSecurityOptions>? security = null, Action<TicketStoreOptions>? store = null, Action<IServiceCollection>? services = null) => StartAsync(
         Map,
         redis: redis,
-        services: services =>
+        services: collection =>
         {
-            TwoSchemeSite.AddServices(services);
-            services.PostConfigureAll<CookieAuthenticationOptions>(o => (o.ExpireTimeSpan, o.SlidingExpiration) = (Ticket, sliding));
+            TwoSchemeSite.AddServices(collection);
+            collection.PostConfigureAll<CookieAuthenticationOptions>(o => (o.ExpireTimeSpan, o.SlidingExpiration) = (Ticket, sliding));
+            services?.Invoke(collection);
         },
         addOns: builder =>
         {
@@ -287,6 +290,63 @@ public sealed class TicketStoreTests(InProcessGarnet server) : AttackTest(server
         var chunks = browser.Cookies.Where(cookie => cookie.Key.StartsWith(SignInSite.AuthCookie + "C", StringComparison.Ordinal)).OrderBy(cookie => cookie.Key, StringComparer.Ordinal);
         var options = site.Services.GetRequiredService<IOptionsMonitor<CookieAuthenticationOptions>>().Get(CookieAuthenticationDefaults.AuthenticationScheme);
         return TicketSerializer.Default.Serialize(options.TicketDataFormat.Unprotect(string.Concat(chunks.Select(cookie => cookie.Value)))!).Length;
+    }
+
+    /// <summary>A server that has not heard of a new key yet, or cannot read the key ring for a moment.</summary>
+    [Fact]
+    public async Task While_its_key_is_missing_nobody_is_signed_in_and_nobody_is_signed_out()
+    {
+        var keys = new KeyRing("RedisSessions.Tickets.v1");
+        Fleet = new Fleet { Protection = keys };
+        var site = await StartStoringAsync();
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/login/ada");
+        keys.Fail = true;
+        Assert.Equal("", await browser.GetAsync("/whoami"));
+        Assert.Contains(site.Log.Ours, entry => entry.Exception is CryptographicException);
+        keys.Fail = false;
+        Assert.Equal("ada", await browser.GetAsync("/whoami"));
+    }
+
+    /// <summary>Where the application has a store of its own, it is the one.</summary>
+    [Fact]
+    public async Task An_applications_own_store_is_left_to_it()
+    {
+        var own = new OwnStore();
+        var site = await StartStoringAsync(services: services => services.Configure<CookieAuthenticationOptions>(CookieAuthenticationDefaults.AuthenticationScheme, o => o.SessionStore = own));
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/login/ada");
+        Assert.Equal("ada", await browser.GetAsync("/whoami"));
+        Assert.Single(own.Tickets);
+        Assert.DoesNotContain(await HashAsync(browser), entry => entry.Name == "@t");
+        await browser.GetAsync("/logout");
+        Assert.Empty(own.Tickets);
+    }
+
+    private sealed class OwnStore : ITicketStore
+    {
+        public ConcurrentDictionary<string, AuthenticationTicket> Tickets { get; } = new();
+
+        public async Task<string> StoreAsync(AuthenticationTicket ticket)
+        {
+            var key = Guid.NewGuid().ToString();
+            await RenewAsync(key, ticket);
+            return key;
+        }
+
+        public Task RenewAsync(string key, AuthenticationTicket ticket)
+        {
+            Tickets[key] = ticket;
+            return Task.CompletedTask;
+        }
+
+        public Task<AuthenticationTicket?> RetrieveAsync(string key) => Task.FromResult(Tickets.GetValueOrDefault(key));
+
+        public Task RemoveAsync(string key)
+        {
+            Tickets.TryRemove(key, out _);
+            return Task.CompletedTask;
+        }
     }
 
     [Fact]

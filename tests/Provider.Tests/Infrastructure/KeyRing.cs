@@ -4,13 +4,14 @@ using Microsoft.AspNetCore.DataProtection;
 namespace RedisSessions.Tests.Infrastructure;
 
 /// <summary>Data Protection whose keys cannot be read for a while; the session cookie's can.</summary>
-internal sealed class KeyRing : IDataProtectionProvider
+/// <param name="only">The purpose whose keys these are; null for every one.</param>
+internal sealed class KeyRing(string? only = null) : IDataProtectionProvider
 {
     private readonly EphemeralDataProtectionProvider _provider = new();
 
     public bool Fail { get; set; }
 
-    public IDataProtector CreateProtector(string purpose) => purpose == "SessionMiddleware"
+    public IDataProtector CreateProtector(string purpose) => purpose == "SessionMiddleware" || (only is not null && purpose != only)
         ? _provider.CreateProtector(purpose)
         : new Protector(this, _provider.CreateProtector(purpose));
 

@@ -127,7 +127,7 @@ internal sealed partial class SessionModel
                 Touch = Touch.None,
                 Deadline = Now + session.TimeToLive,
                 IsTakenBack = stored.IsTakenBack && (stored.Touch != Touch.Write || session.TimeToLive < IdleOf(stored) - Drift),
-                MaySlideYet = (stored.Touch is Touch.Load or Touch.LostLoad || (stored.MaySlideYet && stored.Touch == Touch.None)) && session.TimeToLive < IdleOf(stored) + Drift,
+                MaySlideYet = stored.Touch is Touch.Load or Touch.LostLoad || (stored.MaySlideYet && stored.Touch == Touch.None),
             };
         }
     }

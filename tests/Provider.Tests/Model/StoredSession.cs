@@ -12,7 +12,7 @@ internal sealed record StoredSession(int Incarnation, Dictionary<string, long> F
     /// </summary>
     public bool IsTakenBack { get; init; }
 
-    /// <summary>A load found it about as long-lived as its idle timeout: whether that slides it, a moment decides, and nobody waits for it.</summary>
+    /// <summary>It was loaded since it was written: whether that slides it, the server's copy decides, and nobody waits for it. It may arrive after time has passed.</summary>
     public bool MaySlideYet { get; init; }
 }
 

@@ -163,6 +163,7 @@ public abstract class ExclusiveTests(RedisServer server) : ServerTest(server)
         _goOn.SetResult();
         await held;
         await Eventually.TrueAsync(async () => (await On(there, browser).SendAsync(HttpMethod.Post, "/at-once")).StatusCode == HttpStatusCode.OK, what: "the turn is free");
+        await IsFreeAsync(await TurnKeyAsync(browser));
         Assert.Equal("first", await PostAsync(browser, "/at-once"));
     }
 
