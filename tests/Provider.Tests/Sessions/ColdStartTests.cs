@@ -58,7 +58,7 @@ public sealed class ColdStartTests : OwnRedisTest
         await using var admin = await ConnectionMultiplexer.ConnectAsync($"{redis.Address},allowAdmin=true");
         var before = await ClientsOfAsync(admin);
         await using var site = await KestrelSite.StartPipelineAsync(
-            redis.Address + ",connectTimeout=6000,syncTimeout=6000,asyncTimeout=6000",
+            redis.Address + RedisServer.Patient,
             Fleet,
             app =>
             {
