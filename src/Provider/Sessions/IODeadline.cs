@@ -3,14 +3,16 @@ using RedisSessions.Redis;
 namespace RedisSessions.Sessions;
 
 /// <summary>SessionOptions.IOTimeout, for one operation with all its steps.</summary>
-internal readonly struct IODeadline(TimeSpan timeout, TimeProvider clock, TimeSpan clientTimeout)
+/// <param name="timeout">For how long.</param>
+/// <param name="clock">Whose time it is.</param>
+/// <param name="clientTimeout">After which the client gives up by itself.</param>
+/// <param name="began">Since when, as a timestamp of the clock.</param>
+internal readonly struct IODeadline(TimeSpan timeout, TimeProvider clock, TimeSpan clientTimeout, long began)
 {
     // As long as a thread can be told to wait.
     private static readonly TimeSpan Longest = TimeSpan.FromMilliseconds(int.MaxValue);
 
-    private readonly long _began = clock.GetTimestamp();
-
-    private TimeSpan Left => (timeout - clock.GetElapsedTime(_began)) switch
+    private TimeSpan Left => (timeout - clock.GetElapsedTime(began)) switch
     {
         var left when left <= TimeSpan.Zero => TimeSpan.Zero,
         var left when left > Longest => Longest,

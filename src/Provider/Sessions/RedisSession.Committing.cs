@@ -25,20 +25,18 @@ internal sealed partial class RedisSession
     };
 
     /// <summary>Writes what changed since the last commit; no round trip if nothing did. After a failure the changes are kept.</summary>
-    public Task CommitAsync(CancellationToken cancellationToken = default)
-    {
-        return _turn is null ? CommitUnlessUnchangedAsync(cancellationToken) : CommitInTurnAsync();
+    public Task CommitAsync(CancellationToken cancellationToken = default) =>
+        _turn is null ? CommitUnlessUnchangedAsync(cancellationToken) : CommitInTurnAsync(cancellationToken);
 
-        async Task CommitInTurnAsync()
+    private async Task CommitInTurnAsync(CancellationToken cancellationToken)
+    {
+        try
         {
-            try
-            {
-                await CommitUnlessUnchangedAsync(cancellationToken).ConfigureAwait(false);
-            }
-            finally
-            {
-                EndTurn();
-            }
+            await CommitUnlessUnchangedAsync(cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            EndTurn();
         }
     }
 
@@ -225,7 +223,7 @@ internal sealed partial class RedisSession
     /// <param name="ticket">What was known when it was sent.</param>
     /// <param name="isKnown">Whether nobody else changed the session in between, so that what the request sees is all there is.</param>
     /// <param name="before">The copy of the version before; null if there was none.</param>
-    private void AcceptCommit(SessionCommit commit, CommitReply reply, CopyTicket ticket, bool isKnown, SessionCopy? before = null)
+    private void AcceptCommit(SessionCommit commit, CommitReply reply, CopyTicket? ticket, bool isKnown, SessionCopy? before = null)
     {
         var session = commit.After(isKnown ? reply.Version : SessionSnapshot.NoVersion, reply.CreatedAt);
         _state = SessionState.Loaded(session);
@@ -234,7 +232,7 @@ internal sealed partial class RedisSession
         {
             // A session that changes with every request has its heartbeat all the same: no commit puts that off.
             var nextSlide = Math.Min(_store.Timeouts.NextSlide(session, _idleTimeout, _store.AddOns.HeartbeatInterval), before?.NextSlide ?? long.MaxValue);
-            var life = reply.KeepsLife ? TimeSpan.FromMilliseconds(before!.Expires - ticket.At) : _store.Timeouts.IdleOf(session, _idleTimeout);
+            var life = reply.KeepsLife && ticket is { At: var at } ? TimeSpan.FromMilliseconds(before!.Expires - at) : _store.Timeouts.IdleOf(session, _idleTimeout);
             _store.Copies.Set(_identity.Key, session, nextSlide, life, ticket);
         }
         else
@@ -300,9 +298,9 @@ internal sealed partial class RedisSession
     {
         get
         {
-            if (!ReferenceEquals(_creation.Of, _identity))
+            if (!ReferenceEquals(_creation?.Of, _identity))
             {
-                _creation = (_identity, _store.Timeouts.Now);
+                _creation = new Creation(_identity, _store.Timeouts.Now);
             }
 
             return _creation.At;
@@ -311,7 +309,7 @@ internal sealed partial class RedisSession
 
     private void Gone()
     {
-        (_lost, _knowsEnd) = (_move?.From.Id ?? _identity.Id, false);
+        _lost = new LostSession(_move?.From ?? _identity);
         _state = SessionState.Gone;
         _move = null;
         _store.Copies.Remove(_identity.Key);

@@ -65,7 +65,7 @@ internal sealed partial class RedisSession
 
         _established = _identity = new(secret, _store.Keys, isNew: false);
         Forget();
-        (_lost, _endReason, _knowsEnd) = (null, null, false);
+        _lost = null;
         BeginLoad();
         AwaitResponse();
         return LoadAsync(cancellationToken);
@@ -220,35 +220,35 @@ internal sealed partial class RedisSession
     public async Task<SessionEndReason?> FindEndReasonAsync(CancellationToken cancellationToken)
     {
         await LoadAsync(cancellationToken).ConfigureAwait(false);
-        if (!_knowsEnd && _lost is { } id && _store.Timeouts.EndReasonRetention > TimeSpan.Zero)
+        if (_lost is { IsKnown: false } lost && _store.Timeouts.EndReasonRetention > TimeSpan.Zero)
         {
-            Learn(await InTimeAsync(_store.Hash.ReadRemainsAsync(id), cancellationToken).ConfigureAwait(false));
+            Learn(lost, await InTimeAsync(_store.Hash.ReadRemainsAsync(lost.Identity.Id), cancellationToken).ConfigureAwait(false));
         }
 
-        return _endReason;
+        return _lost?.Reason;
     }
 
     /// <summary>As <see cref="FindEndReasonAsync"/>, and says whether the session lives on under another id.</summary>
     public async Task<SessionRemains> FindRemainsAsync()
     {
-        if (_knowsEnd && _endReason is not null)
+        if (_lost is { IsKnown: true, Reason: { } reason })
         {
-            return new SessionRemains(HasMoved: false, _endReason);
+            return new SessionRemains(HasMoved: false, reason);
         }
 
-        var remains = await _store.Hash.ReadRemainsAsync(_lost ?? _identity.Id).ConfigureAwait(false);
-        if (_lost is not null)
+        var remains = await _store.Hash.ReadRemainsAsync(LostId ?? _identity.Id).ConfigureAwait(false);
+        if (_lost is { } lost)
         {
-            Learn(remains);
+            Learn(lost, remains);
         }
 
-        return remains with { Reason = _endReason };
+        return remains with { Reason = _lost?.Reason };
     }
 
     /// <summary>Whether that the browser came back after the session's end is news. Where nobody knows, it is.</summary>
     public async Task<bool> ClaimReturnAsync()
     {
-        if (_lost is not { } id || _endReason is not { } reason)
+        if (_lost is not { Identity.Id: var id, Reason: { } reason })
         {
             return false;
         }
@@ -264,23 +264,23 @@ internal sealed partial class RedisSession
         }
     }
 
-    private void Learn(SessionRemains remains)
+    private void Learn(LostSession lost, SessionRemains remains)
     {
-        _knowsEnd = true;
+        lost.IsKnown = true;
         if (_store.Timeouts.EndReasonRetention > TimeSpan.Zero && !remains.HasMoved)
         {
             // Whoever ends one leaves a mark.
-            _endReason = remains.Reason ?? SessionEndReason.Expired;
+            lost.Reason = remains.Reason ?? SessionEndReason.Expired;
         }
     }
 
-    private void Lost(Guid id, SessionEndReason? reason) => (_lost, _endReason, _knowsEnd) = (id, reason, true);
+    private void Lost(SessionIdentity identity, SessionEndReason? reason) => _lost = new LostSession(identity) { IsKnown = true, Reason = reason };
 
     /// <summary>This request is not the session's owner: it goes on with an empty one, under a new id if it sets something.</summary>
     /// <param name="reason">What the browser is to learn; null for nothing.</param>
     public void Disown(SessionEndReason? reason = null)
     {
-        Lost(_identity.Id, reason);
+        Lost(_identity, reason);
         _store.Metrics.Rejected.Add(1);
         StartOver(cookieEnds: false);
     }
@@ -298,7 +298,7 @@ internal sealed partial class RedisSession
     {
         var (identity, stored) = (_identity, _state.Stored);
         var reason = rejected ? SessionEndReason.Mismatch : SessionEndReason.Expired;
-        Lost(identity.Id, reason);
+        Lost(identity, reason);
         _store.Copies.Remove(identity.Key);
         _store.Metrics.Destroyed.Add(1);
         _ = DeleteAsync();

@@ -15,7 +15,9 @@ internal sealed partial class RedisSession
 {
     private bool OnlyReads => _context is { } context && (HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method));
 
-    private IODeadline NewDeadline() => new(_ioTimeout, _store.Timeouts.Clock, _store.Connection.LongestWait);
+    private IODeadline NewDeadline() => DeadlineSince(_store.Timeouts.Clock.GetTimestamp());
+
+    private IODeadline DeadlineSince(long began) => new(_ioTimeout, _store.Timeouts.Clock, _store.Connection.LongestWait, began);
 
     private void BeginLoad()
     {
@@ -23,12 +25,12 @@ internal sealed partial class RedisSession
         {
             // Costs no round trip; but where Redis is known to be away, nothing that is set could be stored.
             _state = _store.Connection.IsDown()
-                ? SessionState.Loading(new SessionLoad(_store, _identity, new RedisConnectionException(ConnectionFailureType.UnableToConnect, CommandFlags.None, "There is no connection to Redis.")))
+                ? SessionState.Loading(new SessionLoad(this, _identity, new RedisConnectionException(ConnectionFailureType.UnableToConnect, CommandFlags.None, "There is no connection to Redis.")))
                 : SessionState.New;
             return;
         }
 
-        var load = new SessionLoad(_store, _identity, _idleTimeout);
+        var load = new SessionLoad(this, _identity);
         _state = SessionState.Loading(load);
         if (!OnlyReads || _store.Former is { IsStillUsed: true } || !_store.Copies.TryGetCurrent(_identity.Key, out _))
         {
@@ -84,31 +86,11 @@ internal sealed partial class RedisSession
     };
 
     /// <summary>Waits for the load as <see cref="LoadAsync"/> does, but leaves a failure to whoever reads the session.</summary>
-    public Task PreloadAsync() => _state.Load is { } load && TryServe(load) ? Task.CompletedTask : PreloadSlowAsync();
+    /// <remarks>Where somebody has waited for it in vain, waiting once more would only make the page slower.</remarks>
+    public Task PreloadAsync() =>
+        _state.Load is not { Failure: null } load || TryServe(load) ? Task.CompletedTask : LoadSlowAsync(CancellationToken.None, isPreload: true);
 
-    private async Task PreloadSlowAsync()
-    {
-        if (_state.Load is { Failure: not null })
-        {
-            // Somebody waited already; waiting once more would only make the page slower.
-            return;
-        }
-
-        try
-        {
-            await LoadAsync().ConfigureAwait(false);
-        }
-        catch
-        {
-            // Kept in the state, and logged by whoever reads the session.
-            if (_state.Load is { } load)
-            {
-                load.IsUnmet = true;
-            }
-        }
-    }
-
-    private async Task LoadSlowAsync(CancellationToken cancellationToken)
+    private async Task LoadSlowAsync(CancellationToken cancellationToken, bool isPreload = false)
     {
         cancellationToken.ThrowIfCancellationRequested();
         if (_state.Load is { Failure: { } failure } failed)
@@ -129,13 +111,12 @@ internal sealed partial class RedisSession
 
         try
         {
-            var deadline = NewDeadline();
             ReadReply reply;
-            while (!load.TryEnd(out reply))
+            for (var began = _store.Timeouts.Clock.GetTimestamp(); !load.TryEnd(out reply);)
             {
                 // Whether it failed says its end.
                 var pending = load.Pending;
-                await deadline.Limit(pending, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await DeadlineSince(began).Limit(pending, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 cancellationToken.ThrowIfCancellationRequested();
                 if (!ReferenceEquals(_state.Load, load))
                 {
@@ -151,29 +132,46 @@ internal sealed partial class RedisSession
 
             Accept(reply, load.Copy, load.Ticket);
         }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-        {
-            // The caller's own wish: the reply still comes, and another reader may wait for it.
-            throw;
-        }
-        catch (Exception exception) when (!ReferenceEquals(_state.Load, load))
-        {
-            // The load came, and what was done with it failed.
-            Fail(exception);
-            throw;
-        }
-        catch (TimeoutException exception) when (exception is not RedisTimeoutException)
-        {
-            _store.Logger.SessionLoadingTimeout();
-            var timedOut = new OperationCanceledException("Timed out loading the session.", exception);
-            load.Fail(timedOut);
-            load.IsLogged = true;
-            throw timedOut;
-        }
         catch (Exception exception)
         {
-            load.Fail(exception);
-            throw;
+            var met = Failed(load, exception, cancellationToken);
+            if (isPreload)
+            {
+                // Kept in the state, and logged by whoever reads the session.
+                load.IsUnmet = true;
+                return;
+            }
+
+            if (ReferenceEquals(met, exception))
+            {
+                throw;
+            }
+
+            throw met;
+        }
+    }
+
+    /// <returns>What whoever waited is to meet.</returns>
+    private Exception Failed(SessionLoad load, Exception exception, CancellationToken cancellationToken)
+    {
+        switch (exception)
+        {
+            case OperationCanceledException when cancellationToken.IsCancellationRequested:
+                // The caller's own wish: the reply still comes, and another reader may wait for it.
+                return exception;
+            case var _ when !ReferenceEquals(_state.Load, load):
+                // The load came, and what was done with it failed.
+                Fail(exception);
+                return exception;
+            case TimeoutException and not RedisTimeoutException:
+                _store.Logger.SessionLoadingTimeout();
+                var timedOut = new OperationCanceledException("Timed out loading the session.", exception);
+                load.Fail(timedOut);
+                load.IsLogged = true;
+                return timedOut;
+            default:
+                load.Fail(exception);
+                return exception;
         }
     }
 
@@ -232,7 +230,7 @@ internal sealed partial class RedisSession
 
     /// <param name="reply">What was read.</param>
     /// <param name="copy">The copy that was at hand.</param>
-    /// <param name="ticket">What was known when Redis was asked; null if it was not.</param>
+    /// <param name="ticket">What was known when Redis was asked; null if it was not, or nobody needs it.</param>
     private void Accept(ReadReply reply, SessionCopy? copy, CopyTicket? ticket)
     {
         if (reply.IsForged)
@@ -248,7 +246,7 @@ internal sealed partial class RedisSession
         {
             _state = SessionState.Absent;
             TakeLoaded(null);
-            _lost = _identity.Id;
+            _lost = new LostSession(_identity);
             _store.Copies.Remove(_identity.Key);
             _store.Metrics.Missing.Add(1);
             _store.Logger.AccessingExpiredSession(_identity.Id);
@@ -285,7 +283,7 @@ internal sealed partial class RedisSession
     /// <summary>Keeps what was read for the next request.</summary>
     /// <param name="reply">What was read.</param>
     /// <param name="copy">The copy that was at hand.</param>
-    /// <param name="ticket">What was known when Redis was asked; null if it was not.</param>
+    /// <param name="ticket">What was known when Redis was asked; null if it was not, or nobody needs it.</param>
     /// <param name="isUse">Whether the request is a use of the session; null if it has to be asked.</param>
     /// <returns>Whether the session is to be slid.</returns>
     private bool Keep(ReadReply reply, SessionCopy? copy, CopyTicket? ticket, bool? isUse = null)
@@ -311,7 +309,7 @@ internal sealed partial class RedisSession
         else
         {
             _store.Metrics.CopyMisses.Add(1);
-            _store.Copies.Set(_identity.Key, session, nextSlide, reply.Life ?? _store.Timeouts.IdleOf(session, _idleTimeout), ticket.GetValueOrDefault());
+            _store.Copies.Set(_identity.Key, session, nextSlide, reply.Life ?? _store.Timeouts.IdleOf(session, _idleTimeout), ticket);
         }
 
         return isDue;

@@ -47,8 +47,8 @@ internal sealed partial class RedisSession
 
     private async Task BeforeResponseAsync()
     {
-        var isFirst = _responseTurns++ == 0;
-        _responseTurn = ResponseTurn.Taken;
+        var isFirst = !_hadResponseTurn;
+        (_hadResponseTurn, _responseTurn) = (true, ResponseTurn.Taken);
         try
         {
             if (NeedsCommit)

@@ -89,7 +89,7 @@ internal sealed partial class RedisSession
     }
 
     private async Task TakenAsync(
-        string key, SessionSnapshot stored, CommitReply reply, CopyTicket ticket, SessionCopy? copy, IODeadline deadline, CancellationToken cancellationToken)
+        string key, SessionSnapshot stored, CommitReply reply, CopyTicket? ticket, SessionCopy? copy, IODeadline deadline, CancellationToken cancellationToken)
     {
         switch (reply.Outcome)
         {

@@ -80,8 +80,8 @@ internal sealed partial class RedisSession
             return TurnOutcome.Taken;
         }
 
-        (_lost, _endReason, _knowsEnd) = (null, null, false);
-        var load = new SessionLoad(_store, _identity, _idleTimeout);
+        _lost = null;
+        var load = new SessionLoad(this, _identity);
         load.Send();
         _state = SessionState.Loading(load);
         await PreloadAsync().ConfigureAwait(false);

@@ -37,21 +37,19 @@ internal sealed partial class RedisSession : ISession, IBeforeAgain
     private SessionIdentity? _next;
     private SessionMove? _move;
     private FailedCommit? _failedCommit;
-    private (SessionIdentity? Of, long At) _creation;
+    private Creation? _creation;
     private bool _hasDeparted;
 
     // An error page went out in place of what could not be stored: nobody has to be told in another way.
     private bool _isToldByResponse;
     private ResponseTurn _responseTurn;
-    private int _responseTurns;
+    private bool _hadResponseTurn;
     private SessionIdentity? _established;
     private SessionIdentity? _announced;
     private bool _cookieEnds;
 
     // The session that the request came with and that was not there, or is not any more; and why, once that is known.
-    private Guid? _lost;
-    private SessionEndReason? _endReason;
-    private bool _knowsEnd;
+    private LostSession? _lost;
     private Dictionary<SessionAddOn, object>? _addOnStates;
 
     // Where the endpoint asks for one.
@@ -93,7 +91,7 @@ internal sealed partial class RedisSession : ISession, IBeforeAgain
     public Guid? FormerId => _move?.From.Id;
 
     /// <summary>The session that the request came with and that was not there, or is not any more; null if there is none.</summary>
-    public Guid? LostId => _lost;
+    public Guid? LostId => _lost?.Identity.Id;
 
     /// <summary>What Redis held when this request loaded or last committed; null if there is no such session.</summary>
     public SessionSnapshot? Stored => _state.Stored;
@@ -299,6 +297,18 @@ internal sealed partial class RedisSession : ISession, IBeforeAgain
         where T : class => _addOnStates is not null && _addOnStates.TryGetValue(addOn, out var state) ? (T)state : null;
 
     public void Keep(SessionAddOn addOn, object state) => (_addOnStates ??= [])[addOn] = state;
+
+    private sealed class LostSession(SessionIdentity identity)
+    {
+        public SessionIdentity Identity { get; } = identity;
+
+        /// <summary>Whether it is known why it ended, or that there is nothing to know.</summary>
+        public bool IsKnown { get; set; }
+
+        public SessionEndReason? Reason { get; set; }
+    }
+
+    private sealed record Creation(SessionIdentity Of, long At);
 
     private sealed class LiveKeys(SessionContent content) : IEnumerable<string>
     {

@@ -2,85 +2,35 @@ using System.Runtime.ExceptionServices;
 using RedisSessions.Diagnostics;
 using RedisSessions.Redis;
 using RedisSessions.Storage;
-using RedisSessions.Storage.Scripts;
 using StackExchange.Redis;
 
 namespace RedisSessions.Sessions;
 
 /// <summary>
-/// One load, sent when it is made, or where a copy may do, by whoever first finds that it may not. Whoever comes first waits for what is pending, or awaits it, and then ends it, as often as
-/// something is pending.
-/// <para>
-/// Where sessions may come from a former store, the load also moves them: what is found is written to a hash, but only if
-/// there is none (or, while old servers still write, none other than was read), and only then is the former store told. If
-/// it says that somebody took the session, or ended it, in between, what was written is withdrawn, so that a slow request never
-/// brings back what was destroyed, nor puts old values over newer ones.
-/// </para>
+/// One load, sent when it is made, or where a copy may do, by whoever first finds that it may not. With a copy at hand it asks for the version, and reads the session
+/// (<see cref="SessionRead"/>) only if that is another; where sessions may come from a former store it looks there, too (<see cref="FormerImport"/>).
+/// Whoever comes first waits for what is pending, or awaits it, and then ends it, as often as something is pending.
 /// </summary>
 internal sealed class SessionLoad
 {
-    private readonly RedisSessionStore _store;
+    private readonly RedisSession _session;
     private readonly SessionIdentity _identity;
-    private readonly TimeSpan _idle;
     private Measured _measured;
-    private Task<IDatabase>? _connecting;
+
+    // The connection, while there is none; then the version, where it is asked for.
+    private Task? _first;
     private IDatabase? _database;
     private SessionRead? _read;
-    private ReadReply _reply;
-    private FormerQuery? _query;
-    private FormerSession? _found;
-    private SessionDelta? _imported;
-    private RedisScript.Call? _import;
-    private long _importedVersion;
-    private bool _importCreated;
-    private FormerConfirmation? _confirmation;
-    private RedisScript.Call? _withdrawal;
+    private FormerImport? _import;
     private bool _isMeasured;
     private bool _hasEnded;
 
-    public SessionLoad(RedisSessionStore store, SessionIdentity identity, TimeSpan idle)
-    {
-        _store = store;
-        _identity = identity;
-        _idle = idle;
-    }
-
-    /// <summary>Sends it, unless it has been sent.</summary>
-    public void Send()
-    {
-        if (IsSent)
-        {
-            return;
-        }
-
-        IsSent = true;
-        _store.Copies.TryGet(_identity.Key, out var copy);
-        Copy = copy;
-        _measured = Measured.Begin("load session", _store.Metrics.LoadDuration, copy is null ? "HGETALL" : "HGET", _store.Connection);
-        try
-        {
-            if (_store.Connection.Database is { } database)
-            {
-                Read(database, copy);
-            }
-            else
-            {
-                _connecting = _store.Connection.GetDatabaseAsync().AsTask();
-                _connecting.Observe();
-            }
-        }
-        catch (Exception exception)
-        {
-            // The client throws at once where it knows that there is no connection; readers meet that where they wait.
-            Fail(exception);
-        }
-    }
+    public SessionLoad(RedisSession session, SessionIdentity identity) => (_session, _identity) = (session, identity);
 
     /// <summary>A load that failed before it was sent.</summary>
-    public SessionLoad(RedisSessionStore store, SessionIdentity identity, Exception failure)
+    public SessionLoad(RedisSession session, SessionIdentity identity, Exception failure)
+        : this(session, identity)
     {
-        _store = store;
-        _identity = identity;
         Failure = failure;
         IsSent = true;
     }
@@ -91,8 +41,8 @@ internal sealed class SessionLoad
     /// <summary>The copy that was at hand.</summary>
     public SessionCopy? Copy { get; private set; }
 
-    /// <summary>What was known when it was sent.</summary>
-    public CopyTicket Ticket { get; private set; }
+    /// <summary>What was known when it was sent; null if nobody needs it.</summary>
+    public CopyTicket? Ticket { get; private set; }
 
     /// <summary>Why it failed; null while it has not.</summary>
     public Exception? Failure { get; private set; }
@@ -103,9 +53,42 @@ internal sealed class SessionLoad
     /// <summary>Whether the failure is in the log already.</summary>
     public bool IsLogged { get; set; }
 
-    /// <summary>A task of the client's own on a live connection.</summary>
-    public Task Pending =>
-        _withdrawal?.Pending ?? _confirmation?.Pending ?? _import?.Pending ?? _query?.Pending ?? _read?.Pending ?? (Task?)_connecting ?? Task.CompletedTask;
+    /// <summary>A task of the client's own on a live connection; but for what failed for a moment (<see cref="Failover"/>): then it is until all is asked again.</summary>
+    public Task Pending => _import?.Pending ?? _read?.Pending ?? _first ?? Task.CompletedTask;
+
+    /// <summary>Sends it, unless it has been sent.</summary>
+    public void Send()
+    {
+        if (IsSent)
+        {
+            return;
+        }
+
+        IsSent = true;
+        Store.Copies.TryGet(_identity.Key, out var copy);
+        Copy = copy;
+        _measured = Measured.Begin("load session", Store.Metrics.LoadDuration, copy is null ? "HGETALL" : "HGET", Store.Connection);
+        try
+        {
+            if (Store.Connection.Database is { } database)
+            {
+                Begin(database);
+            }
+            else
+            {
+                var connecting = Store.Connection.GetDatabaseAsync().AsTask();
+                connecting.Observe();
+                _first = connecting;
+            }
+        }
+        catch (Exception exception)
+        {
+            // The client throws at once where it knows that there is no connection; readers meet that where they wait.
+            Fail(exception);
+        }
+    }
+
+    private RedisSessionStore Store => _session.Store;
 
     public void Fail(Exception exception)
     {
@@ -130,127 +113,97 @@ internal sealed class SessionLoad
 
         if (_hasEnded)
         {
-            reply = _reply;
+            reply = _import?.Reply ?? _read?.Reply ?? new ReadReply(Copy!.Session, null, IsCopy: true);
             Measure(null);
         }
 
         return _hasEnded;
     }
 
+    private void Begin(IDatabase database)
+    {
+        _database = database;
+        if (Copy is null)
+        {
+            Read();
+        }
+        else
+        {
+            Ticket = Store.Copies.Expect(_identity.Key);
+            _first = database.HashGetAsync(_identity.Key, FieldNames.VersionField);
+        }
+    }
+
+    private void Read()
+    {
+        (_first, _import) = (null, null);
+        Ticket = Store.Copies.Expect(_identity.Key);
+        _read = Store.Hash.BeginRead(_database!, _identity.Key);
+    }
+
     /// <summary>Takes what has arrived, and sends the next step.</summary>
     /// <returns>Whether that was the last.</returns>
     private bool Advance()
     {
-        if (_withdrawal is { } withdrawal)
-        {
-            if (withdrawal.TryEnd(out _))
-            {
-                _withdrawal = null;
-                Read(_database!, copy: null);
-            }
-
-            return false;
-        }
-
-        if (_confirmation is { } confirmation)
-        {
-            return confirmation.TryEnd(out var wasThere) && !Withdraws(wasThere);
-        }
-
         if (_import is { } import)
         {
-            if (import.TryEnd(out var reply))
+            var step = import.Advance();
+            if (step == FormerImport.Step.ReadAgain)
             {
-                Imported(CommitScript.Reply(reply, _importedVersion));
+                Read();
             }
 
-            return false;
-        }
-
-        if (_query is { } query)
-        {
-            _query = null;
-            _found = query.End(_reply.Session is not null);
-            if (_found is null)
-            {
-                return true;
-            }
-
-            Import(_found);
-            return false;
+            return step == FormerImport.Step.Ended;
         }
 
         if (_read is { } read)
         {
-            if (!read.TryEnd(out _reply))
-            {
-                return false;
-            }
+            return read.TryEnd(out var reply) && IsAll(reply);
+        }
 
-            _read = null;
-            if (_store.FormerOf(_identity) is not { } former || _reply.IsForged || (_reply.Session is not null && !former.IsStillUsed))
+        switch (_first)
+        {
+            case Task<IDatabase> connecting:
+                Begin(connecting.GetAwaiter().GetResult());
+                return false;
+            case Task<RedisValue> version:
+                return IsCurrent(version) && IsAll(new ReadReply(Copy!.Session, null, IsCopy: true));
+            default:
+                throw new InvalidOperationException("The load has ended.");
+        }
+    }
+
+    /// <summary>Whether the copy at hand is what Redis holds. If not, or if that could not be asked for a moment, everything is read.</summary>
+    private bool IsCurrent(Task<RedisValue> version)
+    {
+        try
+        {
+            if (SessionRead.VersionOf(version.GetAwaiter().GetResult()) == Copy!.Session.Version)
             {
                 return true;
             }
 
-            _query = former.BeginFind(_database!, _identity.Secret);
-            return false;
+            Read();
+        }
+        catch (Exception exception) when (Store.Hash.BeginReadAfter(exception, _database!, _identity.Key) is { } read)
+        {
+            _read = read;
         }
 
-        var connecting = _connecting ?? throw new InvalidOperationException("The load has ended.");
-        _connecting = null;
-        Read(connecting.GetAwaiter().GetResult(), Copy);
         return false;
     }
 
-    private void Read(IDatabase database, SessionCopy? copy)
+    /// <summary>Whether what Redis holds is all that there is; else a former store is asked.</summary>
+    private bool IsAll(ReadReply reply)
     {
-        _database = database;
-        Ticket = _store.Copies.Expect(_identity.Key);
-        _read = _store.Hash.BeginRead(database, _identity.Key, copy);
-    }
-
-    private void Import(FormerSession found)
-    {
-        var delta = _imported = new SessionDelta { Creates = true };
-        if (found.Replaces && _reply.Session is not null)
+        if (Store.FormerOf(_identity) is not { } former || reply.IsForged || (reply.Session is not null && !former.IsStillUsed))
         {
-            delta.Clear();
+            return true;
         }
 
-        found.CopyTo(delta.Fields);
-        (_import, _importedVersion) = _store.Hash.BeginCommit(
-            _database!, new CommitRequest(_identity.Key, delta, Expected.Exactly(_reply.Session), _idle) { Known = _reply.Session });
-    }
-
-    private void Imported(CommitReply reply)
-    {
-        _import = null;
-        if (reply.Outcome != CommitOutcome.Done)
-        {
-            // Somebody else was faster: what there is counts.
-            Read(_database!, copy: null);
-            return;
-        }
-
-        var session = SessionSnapshot.Applied(reply.Version, reply.CreatedAt, _reply.Session, _imported!);
-        var idle = _store.Timeouts.IdleOf(session, _idle);
-        _reply = new ReadReply(session, idle + TimeSpan.FromMilliseconds(_store.Timeouts.PrecisionOf(idle)), IsCopy: false);
-        _importCreated = reply.Replaced == SessionSnapshot.NoVersion;
-        _confirmation = _store.Former!.BeginConfirm(_database!, _identity.Secret, _identity.Id, _found!, session, _idle);
-    }
-
-    /// <returns>Whether what was imported is being withdrawn.</returns>
-    private bool Withdraws(bool wasThere)
-    {
-        _confirmation = null;
-        if (wasThere || !_importCreated)
-        {
-            return false;
-        }
-
-        _withdrawal = _store.Hash.BeginWithdraw(_database!, _identity.Id, _reply.Session!.CreatedAt);
-        return true;
+        (_first, _read) = (null, null);
+        _import = new FormerImport(Store, former, _identity, _session.SitesIdleTimeout, _database!, reply);
+        return false;
     }
 
     private void Measure(Exception? failure)
@@ -258,7 +211,7 @@ internal sealed class SessionLoad
         if (!_isMeasured)
         {
             _isMeasured = true;
-            _measured.End(_store.Metrics.LoadDuration, failure);
+            _measured.End(Store.Metrics.LoadDuration, failure);
         }
     }
 }

@@ -86,13 +86,12 @@ internal sealed class SessionCopies : IDisposable
     /// <summary>The copy of just this version, if there is one.</summary>
     public SessionCopy? Find(string key, SessionSnapshot session) => TryGet(key, out var copy) && copy.Session.Version == session.Version ? copy : null;
 
-    /// <summary>To be called before a load or a commit is sent whose outcome is to be kept.</summary>
-    public CopyTicket Expect(string key)
+    /// <summary>To be called before a load or a commit is sent whose outcome is to be kept. Null where every load asks, so that nobody looks at it.</summary>
+    public CopyTicket? Expect(string key)
     {
         if (_feed is null)
         {
-            // Every load asks, so nobody looks at it.
-            return default;
+            return null;
         }
 
         lock (_hearing)
@@ -107,7 +106,7 @@ internal sealed class SessionCopies : IDisposable
     /// <param name="nextSlide">When the session is to be slid next, Unix milliseconds.</param>
     /// <param name="life">How long it lives from when that was sent, at least.</param>
     /// <param name="ticket">What was known when the load or commit was sent.</param>
-    public void Set(string key, SessionSnapshot session, long nextSlide, TimeSpan life, CopyTicket ticket)
+    public void Set(string key, SessionSnapshot session, long nextSlide, TimeSpan life, CopyTicket? ticket)
     {
         if (_cache is null)
         {
@@ -120,13 +119,14 @@ internal sealed class SessionCopies : IDisposable
             return;
         }
 
-        var copy = new SessionCopy(session) { AskedAt = ticket.At, NextSlide = nextSlide, Expires = ticket.At + (long)life.TotalMilliseconds };
-        if (_feed is null)
+        var copy = new SessionCopy(session) { NextSlide = nextSlide };
+        if (ticket is null)
         {
             Keep(key, copy);
             return;
         }
 
+        (copy.AskedAt, copy.Expires) = (ticket.At, ticket.At + (long)life.TotalMilliseconds);
         lock (_hearing)
         {
             copy.Epoch = IsCurrent(key, session.Version, ticket) ? ticket.Epoch : 0;
@@ -151,11 +151,6 @@ internal sealed class SessionCopies : IDisposable
     /// <summary>Redis said that a copy is current.</summary>
     public void Confirm(string key, SessionCopy copy, CopyTicket ticket)
     {
-        if (_feed is null)
-        {
-            return;
-        }
-
         lock (_hearing)
         {
             if (IsCurrent(key, copy.Session.Version, ticket))
@@ -216,7 +211,7 @@ internal sealed class SessionCopies : IDisposable
 /// <param name="Epoch">The feed's; 0 if it was not sure to hear all.</param>
 /// <param name="Heard">How much had been heard of the session, and of those that share its place.</param>
 /// <param name="At">When, Unix milliseconds.</param>
-internal readonly record struct CopyTicket(long Epoch, long Heard, long At);
+internal sealed record CopyTicket(long Epoch, long Heard, long At);
 
 /// <summary>A session version, what is known of it, and when the session is to be slid next.</summary>
 internal sealed class SessionCopy(SessionSnapshot session)

@@ -26,15 +26,15 @@ internal sealed partial class SessionHash(
     private readonly string? _channel = options.Value.TellsChanges ? keys.Changes : null;
 
     /// <summary>Begins to read on a live connection; see <see cref="SessionRead"/>.</summary>
-    /// <param name="database">The connection.</param>
-    /// <param name="key">The session's key.</param>
-    /// <param name="copy">The copy at hand; null for none.</param>
-    public SessionRead BeginRead(IDatabase database, string key, SessionCopy? copy) => new(database, key, copy, _codec);
+    public SessionRead BeginRead(IDatabase database, string key) => new(database, key, _codec);
+
+    /// <summary>As <see cref="BeginRead"/>, as soon as that is worth it, after something failed for a moment; null if it did not.</summary>
+    public SessionRead? BeginReadAfter(Exception failure, IDatabase database, string key) => SessionRead.After(failure, database, key, _codec);
 
     /// <summary>Everything that the session holds and what is left of its life, without sliding it.</summary>
     public async Task<ReadReply> ReadAsync(string key)
     {
-        var read = BeginRead(await connection.GetDatabaseAsync().ConfigureAwait(false), key, copy: null);
+        var read = BeginRead(await connection.GetDatabaseAsync().ConfigureAwait(false), key);
         ReadReply reply;
         do
         {

@@ -4,8 +4,7 @@ using StackExchange.Redis;
 namespace RedisSessions.Storage;
 
 /// <summary>
-/// One reading of one session, by plain commands. With a copy at hand HGET of the version, and the copy's fields if that is
-/// the copy's; else, and behind a version that is another, HGETALL and PTTL in one round trip.
+/// One reading of one session, by plain commands: HGETALL and PTTL in one round trip.
 /// <para>
 /// Whoever reads waits for, or awaits, what is pending, and then ends it, as often as something is pending: one code for both.
 /// What is pending is the client's own task, so that waiting for it needs no other thread; but for one that failed for a moment (<see cref="Failover"/>):
@@ -14,33 +13,38 @@ namespace RedisSessions.Storage;
 /// </summary>
 internal sealed class SessionRead
 {
-    private IDatabase _database;
     private readonly string _key;
     private readonly FieldCodec? _codec;
-    private readonly SessionCopy? _copy;
-    private Task<RedisValue>? _version;
+    private IDatabase _database;
     private Task<HashEntry[]>? _fields;
     private Task<TimeSpan?>? _life;
     private Failover.Retry? _retry;
 
-    public SessionRead(IDatabase database, string key, SessionCopy? copy, FieldCodec? codec)
-    {
-        _database = database;
-        _key = key;
-        _codec = codec;
-        _copy = copy;
-        if (copy is null)
-        {
-            SendAll();
-        }
-        else
-        {
-            _version = database.HashGetAsync(key, FieldNames.VersionField);
-        }
-    }
+    public SessionRead(IDatabase database, string key, FieldCodec? codec)
+        : this(database, key, codec, retry: null) => Send();
+
+    private SessionRead(IDatabase database, string key, FieldCodec? codec, Failover.Retry? retry) => (_database, _key, _codec, _retry) = (database, key, codec, retry);
+
+    /// <summary>What was read last.</summary>
+    public ReadReply Reply { get; private set; }
 
     /// <summary>The life last, for replies come in the order of the commands.</summary>
-    public Task Pending => (Task?)_retry?.Pending ?? _version ?? (_life!.IsCompleted ? _fields! : (Task)_life);
+    public Task Pending => (Task?)_retry?.Pending ?? (_life!.IsCompleted ? _fields! : _life);
+
+    /// <summary>A reading that waits first, because what was asked for before it on that connection failed for a moment; null where that is not so, or nothing waits.</summary>
+    public static SessionRead? After(Exception failure, IDatabase database, string key, FieldCodec? codec)
+    {
+        if (!Failover.MayRepeat(failure) || Failover.RetryOf(database) is not { IsOver: false } retry)
+        {
+            return null;
+        }
+
+        retry.Wait(failure);
+        return new SessionRead(database, key, codec, retry);
+    }
+
+    /// <summary>The version that the field says; null for what is none.</summary>
+    public static long? VersionOf(RedisValue value) => !value.IsNull && value.TryParse(out long version) ? version : null;
 
     /// <returns>False if more was sent: wait for <see cref="Pending"/> again.</returns>
     /// <exception cref="FormatException">The hash is no session.</exception>
@@ -51,20 +55,20 @@ internal sealed class SessionRead
         {
             if (_retry is { Pending: not null } retry)
             {
-                // Whatever there is now: the copy may be of another master's time.
+                // Whatever there is now: it may be of another master's time.
                 _database = retry.TakeDatabase();
-                _version = null;
-                SendAll();
+                Send();
                 return false;
             }
 
-            var hasEnded = TryTake(out reply);
-            if (hasEnded)
+            if (!_life!.IsCompleted || !_fields!.IsCompleted)
             {
-                _retry?.Recovered();
+                return false;
             }
 
-            return hasEnded;
+            Reply = reply = Take(_fields.GetAwaiter().GetResult(), _life.GetAwaiter().GetResult());
+            _retry?.Recovered();
+            return true;
         }
         catch (Exception exception) when (Failover.MayRepeat(exception) && (_retry ??= Failover.RetryOf(_database)) is { IsOver: false })
         {
@@ -73,39 +77,18 @@ internal sealed class SessionRead
         }
     }
 
-    private bool TryTake(out ReadReply reply)
+    private ReadReply Take(HashEntry[] fields, TimeSpan? life)
     {
-        reply = default;
-        if (_version is { } version)
+        if (fields.Length == 0)
         {
-            if (version.GetAwaiter().GetResult() is { IsNull: false } current && current.TryParse(out long number) && number == _copy!.Session.Version)
-            {
-                reply = new ReadReply(_copy.Session, null, IsCopy: true);
-                return true;
-            }
-
-            // Changed, gone, or no session at all any more: what there is tells.
-            _version = null;
-            SendAll();
-            return false;
+            return default;
         }
 
-        if (!_life!.IsCompleted || !_fields!.IsCompleted)
-        {
-            return false;
-        }
-
-        var (life, fields) = (_life.GetAwaiter().GetResult(), _fields.GetAwaiter().GetResult());
-        if (fields.Length > 0)
-        {
-            var session = SessionSnapshot.Parse(fields, _key, _codec);
-            reply = _codec?.IsSealed(_key, session) == false ? new ReadReply(null, life, IsCopy: false, IsForged: true) : new ReadReply(session, life, IsCopy: false);
-        }
-
-        return true;
+        var session = SessionSnapshot.Parse(fields, _key, _codec);
+        return _codec?.IsSealed(_key, session) == false ? new ReadReply(null, life, IsCopy: false, IsForged: true) : new ReadReply(session, life, IsCopy: false);
     }
 
-    private void SendAll()
+    private void Send()
     {
         _fields = _database.HashGetAllAsync(_key);
         _life = _database.KeyTimeToLiveAsync(_key);

@@ -57,7 +57,9 @@ public abstract class RevokeEveryoneTests(RedisServer server) : AttackTest(serve
         }
 
         // That of warm is the other.
-        Assert.Equal(["credentials-changed", "credentials-changed"], marks);
+        // The other's, and that of the sign-in; whose session ended before it was entered began afresh, and ended again.
+        Assert.InRange(marks.Count, 2, 3);
+        Assert.All(marks, mark => Assert.Equal("credentials-changed", mark));
     }
 
     /// <summary>A user who is known from a token alone: whatever a server did not come to, no live session of anybody's is missed.</summary>
