@@ -35,6 +35,8 @@ internal sealed class SessionLoad
         IsSent = true;
     }
 
+    private RedisSessionStore Store => _session.Store;
+
     /// <summary>Whether Redis was asked, or is being asked.</summary>
     public bool IsSent { get; private set; }
 
@@ -87,8 +89,6 @@ internal sealed class SessionLoad
             Fail(exception);
         }
     }
-
-    private RedisSessionStore Store => _session.Store;
 
     public void Fail(Exception exception)
     {
