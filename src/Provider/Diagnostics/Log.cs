@@ -53,7 +53,7 @@ internal static partial class Log
     [LoggerMessage(106, LogLevel.Debug, "The life of session {SessionId} could not be extended; the next load tries again.", EventName = "SessionNotSlid")]
     public static partial void SessionNotSlid(this ILogger logger, Guid sessionId, Exception exception);
 
-    [LoggerMessage(134, LogLevel.Warning, "What was noted of session {SessionId} by the way (when its sign-in ends, its network) could not be stored; the next request notes it again.", EventName = "SessionUpkeepNotStored")]
+    [LoggerMessage(134, LogLevel.Warning, "What a request that changed nothing noted of session {SessionId} (until when its sign-in and its cookie last) could not be stored; the next one notes it again.", EventName = "SessionUpkeepNotStored")]
     public static partial void SessionUpkeepNotStored(this ILogger logger, Guid sessionId, Exception exception);
 
     [LoggerMessage(107, LogLevel.Warning, "A session got another id, but what it left under the id {SessionId} could not be deleted; it lives until its timeout.", EventName = "FormerIdNotDeleted")]

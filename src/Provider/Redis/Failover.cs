@@ -250,13 +250,14 @@ internal sealed class Failover
         public IDatabase TakeDatabase()
         {
             var database = Pending!.GetAwaiter().GetResult();
-            Pending = null;
-            IsOver = database is null;
             if (database is null)
             {
+                // It stays pending: whoever asks once more meets the same.
+                IsOver = true;
                 ExceptionDispatchInfo.Throw(_failure!);
             }
 
+            Pending = null;
             return database;
         }
 

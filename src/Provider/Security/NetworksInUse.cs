@@ -40,10 +40,10 @@ internal sealed class NetworksInUse(IOptions<SessionSecurityOptions> options, Re
             return;
         }
 
-        Note(session.NoteMetadata, network, now);
+        Note(session.SetMetadata, network, now);
         if (noted is not null && now - stored.GetNumber(Since) < Window)
         {
-            session.NoteMetadata(PairAt, TextOf(now));
+            session.SetMetadata(PairAt, TextOf(now));
         }
     }
 

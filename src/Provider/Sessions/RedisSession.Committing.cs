@@ -11,7 +11,8 @@ namespace RedisSessions.Sessions;
 
 // A changed session is committed when the response is about to start, so that the next request sees the change whichever
 // server answers it, and once more by SessionMiddleware at the end of the request for what changed since. A commit that failed
-// keeps its changes; one that was refused, or whose outcome is unknown, is not tried twice.
+// keeps its changes; one that was refused, or whose outcome is unknown, is not tried twice. Where there is nothing to be stored but what the library
+// noted by the way, and Redis is away for a moment, that is left to the next request.
 internal sealed partial class RedisSession
 {
     // Of a 64-bit number in decimal, sign included.
@@ -98,10 +99,9 @@ internal sealed partial class RedisSession
                 throw;
             }
 
-            if (IsUpkeep && (ReferenceEquals(exception, refusal) || RedisAway.Explains(exception)))
+            if (IsUpkeep && Failover.MayRepeat(exception))
             {
-                _content.ForgetUpkeep();
-                _store.Logger.SessionUpkeepNotStored(_identity.Id, exception);
+                LeaveUpkeep(exception);
                 return;
             }
 
@@ -130,6 +130,15 @@ internal sealed partial class RedisSession
 
     /// <summary>Whether all that is to be stored is what the library noted by itself: neither the page nor its visitor would miss it.</summary>
     private bool IsUpkeep => _content.IsUpkeep && _move is null or { IsWritten: true };
+
+    /// <summary>It could not be stored for a moment: the page goes out, and the next request sees to it.</summary>
+    private void LeaveUpkeep(Exception failure)
+    {
+        // Whether it was stored or not: where it was, nobody sends the cookie again for a while.
+        _promisedCookieEnd = CookieEndOf(_content.GetMetadata(FieldNames.CookieEnds));
+        _content.ForgetUpkeep();
+        _store.Logger.SessionUpkeepNotStored(_identity.Id, failure);
+    }
 
     /// <summary>Whether the next commit makes the session a user's, or another sign-in's.</summary>
     private bool IsSigningIn => _content.GetMetadata(FieldNames.SignInNumber) is { } number && number != _state.Stored?.GetMetadata(FieldNames.SignInNumber);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using RedisSessions.Diagnostics;
@@ -141,7 +142,7 @@ internal sealed partial class RedisSession
     {
         get
         {
-            if (_state.Stored is not { } stored || stored.GetNumber(FieldNames.CookieEnds) is not (> 0 and <= SessionSnapshot.LatestTime and var ends))
+            if (_state.Stored is not { } stored || Math.Max(CookieEndOf(stored.GetMetadata(FieldNames.CookieEnds)), _promisedCookieEnd) is not (> 0 and var ends))
             {
                 return null;
             }
@@ -149,6 +150,9 @@ internal sealed partial class RedisSession
             return DateTimeOffset.FromUnixTimeMilliseconds(Math.Min(ends, _store.Timeouts.EndOf(stored) ?? ends));
         }
     }
+
+    private static long CookieEndOf(string? text) =>
+        long.TryParse(text, CultureInfo.InvariantCulture, out var end) && end is > 0 and <= SessionSnapshot.LatestTime ? end : 0;
 
     private void WriteCookie(bool isFirst)
     {

@@ -48,6 +48,9 @@ internal sealed partial class RedisSession : ISession, IBeforeAgain
     private SessionIdentity? _announced;
     private bool _cookieEnds;
 
+    // What could not be stored; 0 for nothing.
+    private long _promisedCookieEnd;
+
     // The session that the request came with and that was not there, or is not any more; and why, once that is known.
     private LostSession? _lost;
     private Dictionary<SessionAddOn, object>? _addOnStates;

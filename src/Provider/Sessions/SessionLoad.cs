@@ -136,9 +136,9 @@ internal sealed class SessionLoad
 
     private void Read()
     {
-        (_first, _import) = (null, null);
         Ticket = Store.Copies.Expect(_identity.Key);
         _read = Store.Hash.BeginRead(_database!, _identity.Key);
+        (_first, _import) = (null, null);
     }
 
     /// <summary>Takes what has arrived, and sends the next step.</summary>

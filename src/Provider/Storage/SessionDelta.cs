@@ -29,7 +29,7 @@ internal sealed class SessionDelta
     public IReadOnlyDictionary<string, string?> Metadata => _metadata ?? NoMetadata;
 
     /// <summary>
-    /// Whether there is nothing in it but what the library notes by itself while a session is used, and would note again with the next request: nobody waits for it, and nobody misses it.
+    /// Whether there is nothing in it but what the library notes by itself while a session is used, and notes again with the next request if this one's is lost: until when a sign-in lasts that slides.
     /// </summary>
     public bool IsUpkeep => _isUpkeep && !IsCleared && !Creates && Fields.Count == 0 && Metadata.Count > 0;
 

@@ -29,7 +29,7 @@ internal sealed class SessionRead
     public ReadReply Reply { get; private set; }
 
     /// <summary>The life last, for replies come in the order of the commands.</summary>
-    public Task Pending => (Task?)_retry?.Pending ?? (_life!.IsCompleted ? _fields! : _life);
+    public Task Pending => (Task?)_retry?.Pending ?? (_life is { IsCompleted: false } life ? life : _fields ?? Task.CompletedTask);
 
     /// <summary>A reading that waits first, because what was asked for before it on that connection failed for a moment; null where that is not so, or nothing waits.</summary>
     public static SessionRead? After(Exception failure, IDatabase database, string key, FieldCodec? codec)
@@ -61,12 +61,12 @@ internal sealed class SessionRead
                 return false;
             }
 
-            if (!_life!.IsCompleted || !_fields!.IsCompleted)
+            if (_life is not { IsCompleted: true } life || _fields is not { IsCompleted: true } fields)
             {
                 return false;
             }
 
-            Reply = reply = Take(_fields.GetAwaiter().GetResult(), _life.GetAwaiter().GetResult());
+            Reply = reply = Take(fields.GetAwaiter().GetResult(), life.GetAwaiter().GetResult());
             _retry?.Recovered();
             return true;
         }

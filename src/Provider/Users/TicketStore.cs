@@ -132,6 +132,25 @@ internal sealed class TicketStore(string scheme, IHttpContextAccessor contexts, 
         return ticket is not null && ticket.AuthenticationScheme == scheme && new SignInTicket(ticket.Properties).Number == number ? ticket : null;
     }
 
+    /// <summary>Whether a ticket is the stored one but for its times, so that the next request can make the same of that. What the application put into it is not made again.</summary>
+    private bool IsLater(string stored, string number, AuthenticationTicket ticket, byte[] bytes)
+    {
+        try
+        {
+            if (Read(stored, number) is not { } before)
+            {
+                return false;
+            }
+
+            (before.Properties.IssuedUtc, before.Properties.ExpiresUtc) = (ticket.Properties.IssuedUtc, ticket.Properties.ExpiresUtc);
+            return TicketSerializer.Default.Serialize(before).AsSpan().SequenceEqual(bytes);
+        }
+        catch (Exception exception) when (exception is FormatException or CryptographicException)
+        {
+            return false;
+        }
+    }
+
     private async Task<string> KeepAsync(string? key, AuthenticationTicket ticket, HttpContext context, CancellationToken cancellationToken)
     {
         var (signIn, bytes) = (new SignInTicket(ticket.Properties), TicketSerializer.Default.Serialize(ticket));
@@ -146,8 +165,9 @@ internal sealed class TicketStore(string scheme, IHttpContextAccessor contexts, 
                     await session.LoadAsync(cancellationToken).ConfigureAwait(false);
                     if (session.State == SessionStateKind.Loaded && session.GetMetadata(UserFields.SignInNumber) == number)
                     {
-                        isKept = session.GetMetadata(UserFields.Ticket) is not null;
-                        Action<string, string?> set = isKept ? session.NoteMetadata : session.SetMetadata;
+                        var stored = session.GetMetadata(UserFields.Ticket);
+                        isKept = stored is not null;
+                        Action<string, string?> set = isKept && IsLater(stored!, number, ticket, bytes) ? session.NoteMetadata : session.SetMetadata;
                         set(UserFields.Ticket, WebEncoders.Base64UrlEncode(_protector.Protect(bytes)));
                         await session.CommitAsync(cancellationToken).ConfigureAwait(false);
                     }

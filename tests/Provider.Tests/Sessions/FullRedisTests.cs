@@ -1,4 +1,7 @@
+using Microsoft.AspNetCore.Authentication;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Time.Testing;
+using RedisSessions.Tests.Users;
 using StackExchange.Redis;
 
 namespace RedisSessions.Tests.Sessions;
@@ -39,5 +42,27 @@ public sealed class FullRedisTests : OwnRedisTest
 
         await browser.GetAsync("/destroy");
         Assert.Empty(browser.Cookies);
+    }
+
+    /// <summary>It will not pass by itself: were it not told, the session would end with the sign-in's first end, whoever uses it.</summary>
+    [Fact]
+    public async Task A_sign_in_that_a_full_redis_does_not_let_slide_is_told()
+    {
+        var redis = await RedisAsync("--maxmemory-policy", "noeviction");
+        var clock = new FakeTimeProvider(DateTimeOffset.UtcNow);
+        Fleet = new Fleet { Clock = clock };
+        var site = await SiteAsync(
+            redis.Address + RedisServer.Patient,
+            app => app.MapGet("/login/{user}", (HttpContext context, string user) => context.SignInAsync(SignInSite.PrincipalOf(user))),
+            services: SignInSite.AddServices,
+            addOns: builder => builder.AddUserIndex());
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/login/ada");
+        clock.Advance(TimeSpan.FromDays(8));
+        await using var admin = await ConnectionMultiplexer.ConnectAsync($"{redis.Address},allowAdmin=true");
+        await admin.GetServers()[0].ConfigSetAsync("maxmemory", "100kb");
+        Assert.Contains("OOM", (await browser.TryAsync("/get/a")).Body, StringComparison.Ordinal);
+        await admin.GetServers()[0].ConfigSetAsync("maxmemory", "0");
+        Assert.Equal("", await browser.GetAsync("/get/a"));
     }
 }

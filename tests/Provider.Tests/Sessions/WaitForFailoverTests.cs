@@ -64,6 +64,40 @@ public sealed class WaitForFailoverTests : OwnRedisTest
         Assert.Equal("1", await WaitsAsync(browser.GetAsync("/get/a"), () => server.ExecuteAsync("REPLICAOF", "NO", "ONE")));
     }
 
+    /// <summary>The end of a request that read nothing waits for its load in the background, and whoever reads the session after that meets what the load met.</summary>
+    [Fact]
+    public async Task Who_reads_after_a_load_was_given_up_meets_the_clients_exception()
+    {
+        var redis = await RedisAsync();
+        var (hasCommitted, mayRead) = (new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        var site = Keep(await Site.StartAsync(
+            redis.Address,
+            app =>
+            {
+                Pages.Map(app);
+                app.MapGet("/late", [SessionPreload(false)] async (HttpContext context) =>
+                {
+                    await context.Session.CommitAsync();
+                    hasCommitted.SetResult();
+                    await mayRead.Task;
+                    return (await Record.ExceptionAsync(() => context.Session.LoadAsync()))?.GetType().Name;
+                });
+            },
+            Fleet,
+            o => o.WaitForFailover = TimeSpan.FromMilliseconds(200),
+            useSession: app => ((IApplicationBuilder)app).UseSession()));
+        var browser = site.NewBrowser();
+        await browser.GetAsync("/set/a/1");
+        await browser.GetAsync("/get/a");
+        redis.Pause();
+        var late = browser.GetAsync("/late");
+        await hasCommitted.Task;
+        redis.Stop();
+        await Eventually.TrueAsync(() => site.Log.Entries.Any(entry => entry.Id.Id == 106), what: "the background has given up");
+        mayRead.SetResult();
+        Assert.Equal(nameof(RedisConnectionException), await late);
+    }
+
     [Fact]
     public async Task All_wait_for_a_restart_whatever_they_do()
     {
