@@ -237,6 +237,7 @@ internal sealed partial class RedisSession
         var session = commit.After(isKnown ? reply.Version : SessionSnapshot.NoVersion, reply.CreatedAt);
         _state = SessionState.Loaded(session);
         _content.EndCommit(session);
+        _promisedCookieEnd = 0;
         if (isKnown)
         {
             // A session that changes with every request has its heartbeat all the same: no commit puts that off.

@@ -348,6 +348,7 @@ internal sealed partial class RedisSession
         _failedCommit = null;
         _hasDeparted = false;
         _cookieEnds = false;
+        _promisedCookieEnd = 0;
     }
 
     private void EnsureCookieCanChange(string otherwise)

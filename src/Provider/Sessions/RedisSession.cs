@@ -48,7 +48,7 @@ internal sealed partial class RedisSession : ISession, IBeforeAgain
     private SessionIdentity? _announced;
     private bool _cookieEnds;
 
-    // What could not be stored; 0 for nothing.
+    // Until when the browser is to keep the cookie, where that could not be stored; 0 for nothing.
     private long _promisedCookieEnd;
 
     // The session that the request came with and that was not there, or is not any more; and why, once that is known.

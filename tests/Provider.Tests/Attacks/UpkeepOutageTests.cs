@@ -8,8 +8,8 @@ using RedisSessions.Tests.Users;
 namespace RedisSessions.Tests.Attacks;
 
 /// <summary>
-/// What the library notes of a session by itself, with a request that changed nothing, fails no such request: Redis that went away after the session was read
-/// is noticed by the next one. The next note is as good.
+/// That a sign-in slides is stored with requests that changed nothing themselves, and fails none of them: where Redis went away after the session was read, the next
+/// request makes the same of it.
 /// </summary>
 public sealed class UpkeepOutageTests(InProcessGarnet server) : AttackTest(server)
 {
