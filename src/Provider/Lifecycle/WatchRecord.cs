@@ -69,8 +69,7 @@ internal sealed class WatchRecord
     public byte[]? BytesOf(string name) => _values.TryGetValue(name, out var value) ? (byte[]?)value : null;
 
     /// <summary>Null also for what is no time of ours.</summary>
-    public long? TimeOf(string name) =>
-        long.TryParse(TextOf(name), CultureInfo.InvariantCulture, out var time) && time is >= 0 and <= SessionSnapshot.LatestTime ? time : null;
+    public long? TimeOf(string name) => SessionSnapshot.TimeOf(TextOf(name));
 
     public int CountOf(string name) => int.TryParse(TextOf(name), CultureInfo.InvariantCulture, out var count) ? count : 0;
 }

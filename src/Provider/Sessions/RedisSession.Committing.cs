@@ -135,7 +135,7 @@ internal sealed partial class RedisSession
     private void LeaveUpkeep(Exception failure)
     {
         // Whether it was stored or not: where it was, nobody sends the cookie again for a while.
-        _promisedCookieEnd = CookieEndOf(_content.GetMetadata(FieldNames.CookieEnds));
+        _promisedCookieEnd = SessionSnapshot.TimeOf(_content.GetMetadata(FieldNames.CookieEnds)) ?? 0;
         _content.ForgetUpkeep();
         _store.Logger.SessionUpkeepNotStored(_identity.Id, failure);
     }

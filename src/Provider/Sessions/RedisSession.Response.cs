@@ -1,4 +1,3 @@
-using System.Globalization;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using RedisSessions.Diagnostics;
@@ -142,7 +141,7 @@ internal sealed partial class RedisSession
     {
         get
         {
-            if (_state.Stored is not { } stored || Math.Max(CookieEndOf(stored.GetMetadata(FieldNames.CookieEnds)), _promisedCookieEnd) is not (> 0 and var ends))
+            if (_state.Stored is not { } stored || Math.Max(SessionSnapshot.TimeOf(stored.GetMetadata(FieldNames.CookieEnds)) ?? 0, _promisedCookieEnd) is not (> 0 and var ends))
             {
                 return null;
             }
@@ -150,9 +149,6 @@ internal sealed partial class RedisSession
             return DateTimeOffset.FromUnixTimeMilliseconds(Math.Min(ends, _store.Timeouts.EndOf(stored) ?? ends));
         }
     }
-
-    private static long CookieEndOf(string? text) =>
-        long.TryParse(text, CultureInfo.InvariantCulture, out var end) && end is > 0 and <= SessionSnapshot.LatestTime ? end : 0;
 
     private void WriteCookie(bool isFirst)
     {

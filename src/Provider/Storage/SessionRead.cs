@@ -34,7 +34,7 @@ internal sealed class SessionRead
     /// <summary>A reading that waits first, because what was asked for before it on that connection failed for a moment; null where that is not so, or nothing waits.</summary>
     public static SessionRead? After(Exception failure, IDatabase database, string key, FieldCodec? codec)
     {
-        if (!Failover.MayRepeat(failure) || Failover.RetryOf(database) is not { IsOver: false } retry)
+        if (!Failover.MayRepeat(failure) || Failover.RetryOf(database) is not { } retry)
         {
             return null;
         }

@@ -96,8 +96,10 @@ internal sealed class SessionSnapshot
     public long? GetNumber(string name) => long.TryParse(GetMetadata(name), CultureInfo.InvariantCulture, out var number) ? number : null;
 
     /// <summary>Null also for a number that is no time of ours: who wrote it is no server of this fleet.</summary>
-    public TimeSpan? GetMilliseconds(string name) =>
-        GetNumber(name) is >= 0 and <= LatestTime and var milliseconds ? TimeSpan.FromMilliseconds(milliseconds) : null;
+    public TimeSpan? GetMilliseconds(string name) => TimeOf(GetMetadata(name)) is { } milliseconds ? TimeSpan.FromMilliseconds(milliseconds) : null;
+
+    /// <summary>A stored text as a time or a span of time, in milliseconds; null for what is none of ours.</summary>
+    public static long? TimeOf(string? text) => long.TryParse(text, CultureInfo.InvariantCulture, out var time) && time is >= 0 and <= LatestTime ? time : null;
 
     /// <summary>Takes the reply of HGETALL apart. Its arrays were made for this reply, so they are kept, not copied.</summary>
     /// <param name="entries">Names and values as stored; not empty.</param>

@@ -81,6 +81,5 @@ internal static class RememberedSession
 
     private static string Text(long number) => number.ToString(CultureInfo.InvariantCulture);
 
-    private static long? NumberOf(RedisSession session, string name) =>
-        long.TryParse(session.GetMetadata(name), CultureInfo.InvariantCulture, out var number) && number is >= 0 and <= SessionSnapshot.LatestTime ? number : null;
+    private static long? NumberOf(RedisSession session, string name) => SessionSnapshot.TimeOf(session.GetMetadata(name));
 }

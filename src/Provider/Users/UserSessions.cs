@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Runtime.CompilerServices;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
@@ -148,9 +147,7 @@ internal sealed class UserSessions(
     }
 
     private static TimeSpan? Milliseconds(RedisValue value) =>
-        long.TryParse(value.ToString(), CultureInfo.InvariantCulture, out var milliseconds) && milliseconds is >= 0 and <= SessionSnapshot.LatestTime
-            ? TimeSpan.FromMilliseconds(milliseconds)
-            : null;
+        SessionSnapshot.TimeOf(value.ToString()) is { } milliseconds ? TimeSpan.FromMilliseconds(milliseconds) : null;
 
     private static string? TextOf(RedisValue value) => value.IsNullOrEmpty ? null : value.ToString();
 

@@ -56,8 +56,7 @@ public abstract class RevokeEveryoneTests(RedisServer server) : AttackTest(serve
             }
         }
 
-        // That of warm is the other.
-        // The other's, and that of the sign-in; whose session ended before it was entered began afresh, and ended again.
+        // That of warm, and that of the sign-in; whose session ended before it was entered began afresh, and ended again.
         Assert.InRange(marks.Count, 2, 3);
         Assert.All(marks, mark => Assert.Equal("credentials-changed", mark));
     }
