@@ -48,7 +48,8 @@ public abstract class RevokeEveryoneTests(RedisServer server) : AttackTest(serve
         gate.Open();
         await request;
         var marks = new List<string?>();
-        foreach (var server in (await Server.AdminAsync()).GetServers().Where(server => !server.IsReplica))
+        var masters = (await Server.AdminAsync()).GetServers().Where(server => !server.IsReplica).ToArray();
+        foreach (var server in masters)
         {
             foreach (var key in server.Keys(pattern: $"{Fleet.Prefix}ended:*"))
             {
@@ -56,8 +57,8 @@ public abstract class RevokeEveryoneTests(RedisServer server) : AttackTest(serve
             }
         }
 
-        // That of warm, and that of the sign-in; whose session ended before it was entered began afresh, and ended again.
-        Assert.InRange(marks.Count, 2, 3);
+        // That of warm, and that of the sign-in. Only one of a cluster's masters is held: there the session may have ended before it was entered, begun afresh, and ended again.
+        Assert.InRange(marks.Count, 2, masters.Length > 1 ? 3 : 2);
         Assert.All(marks, mark => Assert.Equal("credentials-changed", mark));
     }
 
